@@ -1,0 +1,247 @@
+"""The command `shifu`."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Coroutine
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import structlog
+import typer
+
+from adapters.console import err, out, print_answer, print_json, print_report, sync_progress
+from adapters.logs import configure_logging
+from adapters.settings import ConfigurationError, Settings, load_settings
+from retrieval.errors import ShifuError
+
+app = typer.Typer(
+    name="shifu",
+    help="Answers from your company's documents, with citations, and only from what every reader may read.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+T = TypeVar("T")
+log = structlog.get_logger()
+
+_As = Annotated[
+    str, typer.Option("--as", metavar="USER", help="Who asks: a user id of the directory.")
+]
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def main() -> None:
+    """Run a command; whatever goes wrong ends in a sentence and an exit code, not in a traceback."""
+    # Haystack's telemetry is off by design; nothing here reports home.
+    os.environ.setdefault("HAYSTACK_TELEMETRY_ENABLED", "False")
+    try:
+        app()
+    except ShifuError as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        err.print("Stopped. Nothing is lost; the same command goes on from here.")
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output has left, as `head` does.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception:
+        log.exception("command.failed")
+        _fail("Something went wrong on our side; the lines above say what. Please report them.")
+
+
+@app.command()
+def ask(
+    question: Annotated[
+        str,
+        typer.Argument(help="The question, in English or Chinese; - reads it from standard input."),
+    ],
+    user: _As,
+    room: Annotated[
+        str | None,
+        typer.Option(
+            "--in", metavar="ROOM", help='Where it is asked: "#channel"; default: a direct message.'
+        ),
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """Answer one question, as USER would see it, or as everybody in a channel would."""
+    from adapters.questions import answer_json, ask_once
+
+    settings = _settings()
+    text = sys.stdin.read() if question == "-" else question
+    answer = _run(ask_once(settings, text, user=user, room=room))
+    if as_json:
+        print_json(answer_json(answer))
+    else:
+        print_answer(answer)
+
+
+@app.command()
+def search(
+    query: Annotated[str, typer.Argument(help="What to look for.")],
+    user: _As,
+    top_k: Annotated[int, typer.Option("--top-k", min=1, max=100, help="Number of passages.")] = 10,
+    as_json: _Json = False,
+) -> None:
+    """Show the passages that USER would be answered from."""
+    from adapters.questions import passage_json, search_once
+
+    passages = _run(search_once(_settings(), query, user=user, top_k=top_k))
+    if as_json:
+        print_json([passage_json(passage) for passage in passages])
+        return
+    if not passages:
+        err.print("Nothing found that this person may read.")
+    for number, passage in enumerate(passages, start=1):
+        chunk = passage.chunk
+        where = " › ".join([chunk.document.title, *chunk.heading_path])
+        out.print(f"{number:2}  {passage.score:.3f}  {where}  ({chunk.document.id})", markup=False)
+        out.print(f"    {' '.join(chunk.text.split())[:160]}", markup=False, style="dim")
+
+
+@app.command()
+def ingest(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PATH...", help="Files and folders: .md .adoc .html .pdf .docx .txt"
+        ),
+    ],
+    acl: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--acl",
+            help="Who may read documents that do not say: everyone, public, user:ID or a group; "
+            "may be given several times. Or an acl.json.",
+        ),
+    ] = None,
+) -> None:
+    """Bring documents in, or up to date. What has not changed costs a look; what is gone is removed."""
+    from adapters.ingestion import ingest_paths
+
+    with sync_progress() as on_progress:
+        reports = _run(ingest_paths(_settings(), paths, acl or [], on_progress=on_progress))
+    for report in reports:
+        print_report(report)
+    if any(report.failed for report in reports):
+        sys.exit(1)
+
+
+@app.command()
+def evaluate(
+    corpus: Annotated[Path, typer.Option(help="A folder of documents, or a corpus.jsonl.")],
+    questions: Annotated[Path, typer.Option(help="A queries.jsonl.")],
+    acl: Annotated[
+        Path | None, typer.Option(help="An acl.json: which groups may read what.")
+    ] = None,
+    people: Annotated[
+        Path | None, typer.Option(help="A directory file, for questions that name users.")
+    ] = None,
+    answers: Annotated[
+        bool, typer.Option("--answers", help="Write answers too, and judge them.")
+    ] = False,
+    result_file: Annotated[
+        Path | None, typer.Option("--out", help="Write one JSON object per question here.")
+    ] = None,
+) -> None:
+    """Measure recall, rank, abstention and leaks in a throw-away store. Exit code 1 on any leak."""
+    from adapters import evaluate as evaluation
+
+    for path in (corpus, questions, acl, people):
+        if path is not None and not path.exists():
+            raise ConfigurationError(f"{path}: does not exist")
+    run = evaluation.EvaluationRun(corpus, questions, acl, people, answers)
+    results = _run(evaluation.evaluate(_settings(), run))
+    if result_file is not None:
+        evaluation.write_results(result_file, results)
+    evaluation.print_metrics(results)
+    if any(result.leaks for result in results):
+        sys.exit(1)
+
+
+@app.command()
+def serve(
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; default: SHIFU_WEB__HOST.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port; default: SHIFU_WEB__PORT.")
+    ] = None,
+) -> None:
+    """Serve the web chat until Ctrl-C."""
+    from adapters.server import serve as run_server
+
+    settings = _settings(server=True)
+    changes = {"host": host, "port": port}
+    web = settings.web.model_copy(update={k: v for k, v in changes.items() if v is not None})
+    settings = settings.model_copy(update={"web": web})
+    _run(run_server(settings, on_ready=lambda address: out.print(f"Shifu answers at {address}")))
+
+
+@app.command()
+def demo(
+    company: Annotated[Path, typer.Option(help="Folder of the example company.")] = Path(
+        "examples/company"
+    ),
+    serve_page: Annotated[
+        bool,
+        typer.Option(
+            "--serve/--no-serve",
+            help="Serve the web page after the printed answers.",
+            envvar="DEMO_SERVE",
+        ),
+    ] = True,
+) -> None:
+    """Ask the example company three questions, then serve its web page. No account, no key."""
+    from adapters import demo as example
+    from adapters.server import serve as run_server
+
+    settings = example.demo_settings(_settings(server=True, level="warning"), company)
+    _run(example.prepare(settings, company))
+    if not serve_page:
+        return
+    _run(
+        run_server(
+            settings,
+            suggestions=example.SUGGESTIONS,
+            may_forget=True,
+            on_ready=lambda address: out.print(f"Open {address} and ask as anyone. Ctrl-C ends."),
+        )
+    )
+
+
+@app.command()
+def doctor(as_json: _Json = False) -> None:
+    """Check settings, documents, model, directory and Redis, and say how to mend what is wrong."""
+    from adapters.doctor import examine
+
+    findings = _run(examine(_settings()))
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            mark = {True: "ok  ", False: "FAIL", None: "–   "}[finding.is_ok]
+            out.print(f"{mark}  {finding.part}: {finding.text}", markup=False)
+    if any(finding.is_ok is False for finding in findings):
+        sys.exit(1)
+
+
+def _settings(*, server: bool = False, level: str | None = None) -> Settings:
+    settings = load_settings()
+    configure_logging(level or (settings.log_level if server else "error"))
+    return settings
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(work)
+
+
+def _fail(text: str) -> None:
+    for line in text.splitlines():
+        err.print(f"shifu: {line}", markup=False)
+    sys.exit(2)

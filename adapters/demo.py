@@ -1,0 +1,98 @@
+"""The example company, asked three questions and then served: the whole product without an account or a key."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from adapters.app import Knowledge, open_directory, open_knowledge
+from adapters.console import err, out, print_answer, sync_progress
+from adapters.settings import ConfigurationError, DirectorySettings, Settings
+from bot.audience import Audience
+from bot.messages import Session, UserRef
+from retrieval.ingest.connectors import FolderConnector
+from retrieval.types import Language
+
+TENANT = "qinglan"
+
+SUGGESTIONS = {
+    Language.ENGLISH: (
+        "How many days of annual leave do I get after three years?",
+        "What is the salary band of a P5 engineer?",
+        "When does Borealis tape out?",
+        "What does mcause hold after a trap on RISC-V?",
+    ),
+    Language.CHINESE: (
+        "到職滿三年有幾天特休？",
+        "P5 工程師的薪資範圍是多少？",
+        "Borealis 什麼時候 tape-out？",
+        "低溫時石英振盪器為什麼不起振？",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    user: str
+    question: str
+    why: str
+
+
+_QUESTIONS = (
+    _Shown("amy.lin", "What is the salary band of a P5 engineer?", "may read the salary bands"),
+    _Shown("leo.fang", "What is the salary band of a P5 engineer?", "may not"),
+    _Shown("leo.fang", "出差到國外的每日膳雜費上限是多少？", "asks in Chinese"),
+)
+
+
+def demo_settings(settings: Settings, company: Path) -> Settings:
+    """
+    *settings* for the company in *company*, with its state kept apart from a real installation's.
+
+    Raises:
+        ConfigurationError: If *company* is not there.
+    """
+    if not (company / "people.yaml").is_file():
+        raise ConfigurationError(
+            f"{company}: the example company is not there; run this in the repository, "
+            "or name its folder: shifu demo --company examples/company"
+        )
+    return settings.model_copy(
+        update={
+            "tenant": TENANT,
+            "home": settings.home_folder / "demo",
+            "directory": DirectorySettings(path=company / "people.yaml"),
+        }
+    )
+
+
+async def prepare(settings: Settings, company: Path) -> None:
+    """Bring the documents in, or see that nothing has changed, and answer the three questions."""
+    async with open_knowledge(settings) as knowledge:
+        await _ingest(knowledge, settings, company)
+        audience = Audience(open_directory(settings))
+        for shown in _QUESTIONS:
+            user = UserRef(TENANT, shown.user)
+            scope = await audience.scope_of_person(user)
+            answered = await knowledge.answerer.answer(shown.question, Session(), scope.scope)
+            out.print()
+            out.rule(f"{shown.user} ({shown.why}): {shown.question}", align="left", style="dim")
+            print_answer(answered.answer)
+        out.print()
+
+
+async def _ingest(knowledge: Knowledge, settings: Settings, company: Path) -> None:
+    documents = company / "docs"
+    connector = FolderConnector(
+        [documents], root=documents, tenant=TENANT, default_acl=None, source="example"
+    )
+    with sync_progress() as on_progress:
+        report = await knowledge.synchroniser.sync(connector, on_progress=on_progress)
+        await knowledge.synchroniser.embed_missing(on_progress=on_progress)
+    counts = await knowledge.store.counts()
+    err.print(
+        f"{counts.documents} documents of the example company in {settings.store_folder} "
+        f"({report.unchanged} unchanged)",
+        markup=False,
+        style="dim",
+    )
+    for _, reason in report.failed:
+        err.print(f"  failed: {reason}", markup=False, style="red")

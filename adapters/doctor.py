@@ -1,0 +1,124 @@
+"""Checks an installation part by part, and says how to mend what is wrong."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from adapters.app import open_directory, open_knowledge
+from adapters.settings import Settings
+from bot.embedded_redis import EmbeddedRedis
+from bot.errors import StateUnavailable
+from bot.redis_client import open_redis
+from bot.redis_state import RedisState
+from retrieval.errors import ShifuError
+from retrieval.models import ModelMessage, Role
+
+_CHECK_TIMEOUT_S = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found; *is_ok* None marks something that is off by choice."""
+
+    part: str
+    is_ok: bool | None
+    text: str
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """All checks, each by itself: one failing part does not hide another."""
+    checks: list[tuple[str, Callable[[Settings], Awaitable[Finding]]]] = [
+        ("state folder", _home),
+        ("documents", _store),
+        ("model", _model),
+        ("directory", _directory),
+        ("redis", _redis),
+    ]
+    findings = []
+    for part, check in checks:
+        try:
+            async with asyncio.timeout(_CHECK_TIMEOUT_S):
+                findings.append(await check(settings))
+        except ShifuError as error:
+            findings.append(Finding(part, False, str(error)))
+        except TimeoutError:
+            findings.append(Finding(part, False, f"no answer within {_CHECK_TIMEOUT_S} s"))
+        except OSError as error:
+            findings.append(Finding(part, False, f"{error.strerror or error}"))
+    return findings
+
+
+async def _home(settings: Settings) -> Finding:
+    folder = settings.home_folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        return Finding(
+            "state folder",
+            False,
+            f"{folder}: cannot be written ({error.strerror}); set SHIFU_HOME to a folder of yours",
+        )
+    return Finding("state folder", True, str(folder))
+
+
+async def _store(settings: Settings) -> Finding:
+    async with open_knowledge(settings) as knowledge:
+        counts = await knowledge.store.counts()
+        embedder = knowledge.embedder.name if knowledge.embedder else "none: words alone"
+        if knowledge.embedder:
+            await knowledge.embedder.embed(["ready?"])
+    if not counts.documents:
+        return Finding("documents", False, "none yet; add some with: shifu ingest PATH")
+    text = f"{counts.documents} documents, {counts.chunks} chunks; vectors: {embedder}"
+    if counts.chunks_without_vector and embedder != "none: words alone":
+        missing = counts.chunks_without_vector
+        return Finding(
+            "documents", False, f"{text}; {missing} without a vector: run shifu ingest again"
+        )
+    if counts.chunks > 300_000:
+        return Finding(
+            "documents",
+            False,
+            f"{text}; that is more than the embedded store is good for (300,000)",
+        )
+    return Finding("documents", True, text)
+
+
+async def _model(settings: Settings) -> Finding:
+    if not settings.has_model:
+        return Finding("model", None, "none; answers are extracts (set SHIFU_MODEL__BASE_URL)")
+    async with open_knowledge(settings) as knowledge:
+        assert knowledge.model is not None
+        async for _ in knowledge.model.stream(
+            [ModelMessage(Role.USER, "Say: ready")], max_tokens=16
+        ):
+            pass
+    return Finding("model", True, settings.model.name)
+
+
+async def _directory(settings: Settings) -> Finding:
+    directory = await asyncio.to_thread(open_directory, settings)
+    people, rooms = await directory.people(), await directory.rooms()
+    return Finding("directory", True, f"{len(people)} people, {len(rooms)} conversations")
+
+
+async def _redis(settings: Settings) -> Finding:
+    if settings.redis.url is not None:
+        state = RedisState(
+            open_redis(settings.redis.url.get_secret_value()), tenant=settings.tenant
+        )
+        try:
+            await state.ping()
+        finally:
+            await state.close()
+        return Finding("redis", True, "answers")
+    own = EmbeddedRedis(settings.redis_folder)
+    try:
+        own.start()
+    except StateUnavailable as error:
+        return Finding("redis", False, str(error))
+    own.stop()
+    return Finding("redis", True, f"our own, in {settings.redis_folder}")

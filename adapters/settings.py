@@ -1,0 +1,288 @@
+"""All settings, read once at start from the environment and from `shifu.toml`."""
+
+import os
+import tomllib
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from adapters.web.guard import WebMode
+from retrieval.errors import ShifuError
+
+ENV_PREFIX = "SHIFU_"
+_PORT = Annotated[int, Field(ge=0, le=65_535)]
+
+
+class ConfigurationError(ShifuError):
+    """A setting is wrong; the text names it and gives an example."""
+
+
+class EmbeddingsProvider(StrEnum):
+    AUTO = "auto"
+    LOCAL = "local"
+    OPENAI = "openai"
+    NONE = "none"
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelSettings(_Group):
+    base_url: str | None = Field(
+        default=None,
+        description="Address of an OpenAI-compatible server, ending in /v1. "
+        "Unset, with a key: OpenAI. Unset, without a key: no model, answers are extracts.",
+        examples=["http://localhost:8000/v1"],
+    )
+    name: str = Field(
+        default="gpt-5-mini",
+        min_length=1,
+        description="The model to ask.",
+        examples=["qwen3-14b"],
+    )
+    api_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="Key of the model's server; `OPENAI_API_KEY` is read when this is unset.",
+    )
+    timeout_s: float = Field(
+        default=60, gt=0, description="Longest time for one answer of the model.", examples=["60"]
+    )
+
+
+class EmbeddingsSettings(_Group):
+    provider: EmbeddingsProvider = Field(
+        default=EmbeddingsProvider.AUTO,
+        description="Where vectors come from: `local` (in process, extra `local`), `openai` "
+        "(an OpenAI-compatible server), `none` (words alone), `auto` (local if installed).",
+        examples=["local"],
+    )
+    base_url: str | None = Field(
+        default=None,
+        description="Address of the embeddings server, ending in /v1, for `openai`.",
+        examples=["http://localhost:8001/v1"],
+    )
+    name: str = Field(
+        default="text-embedding-3-small",
+        min_length=1,
+        description="The embedding model, for `openai`.",
+        examples=["bge-m3"],
+    )
+    api_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="Key of the embeddings server; `OPENAI_API_KEY` is read when this is unset.",
+    )
+
+
+class RedisSettings(_Group):
+    url: SecretStr | None = Field(
+        default=None,
+        description="Address of Redis. Unset: a Redis of our own is started in the state folder.",
+        examples=["redis://localhost:6379/0"],
+    )
+    session_ttl_s: int = Field(
+        default=86_400,
+        gt=0,
+        description="Idle seconds until a conversation is forgotten.",
+        examples=["86400"],
+    )
+
+
+class DirectorySettings(_Group):
+    path: Path | None = Field(
+        default=None,
+        description="The file with people, groups and conversations (YAML or JSON).",
+        examples=["examples/company/people.yaml"],
+    )
+
+
+class WebSettings(_Group):
+    host: str = Field(
+        default="127.0.0.1", min_length=1, description="Address to listen on.", examples=["0.0.0.0"]
+    )
+    port: _PORT = Field(
+        default=8020, description="Port to listen on; 0 takes a free one.", examples=["8020"]
+    )
+    mode: WebMode = Field(
+        default=WebMode.PLAYGROUND,
+        description="`playground`: the visitor acts as anyone in the directory, on this machine "
+        "only. `header`: a sign-in proxy names the user.",
+        examples=["header"],
+    )
+    user_header: str = Field(
+        default="X-Forwarded-User",
+        min_length=1,
+        description="Header that holds the user's id in the mode `header`.",
+        examples=["X-Forwarded-User"],
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        default=("127.0.0.0/8", "::1/128"),
+        description="Networks whose user header is believed.",
+        examples=['["10.0.0.0/8"]'],
+    )
+    public_origins: tuple[str, ...] = Field(
+        default=(),
+        description="Origins under which the proxy serves the page. Empty: as the Host header says.",
+        examples=['["https://shifu.example.com"]'],
+    )
+    frame_ancestors: tuple[str, ...] = Field(
+        default=(),
+        description="Origins of the pages that may embed the chat.",
+        examples=['["https://intranet.example.com"]'],
+    )
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    home: Path = Field(
+        default=Path("~/.local/share/shifu"),
+        description="Folder for everything that is kept: documents, conversations, logs.",
+        examples=["/var/lib/shifu"],
+    )
+    tenant: str = Field(
+        default="default",
+        pattern=r"^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$",
+        description="Id of the organisation: lower-case letters, digits and inner hyphens.",
+        examples=["qinglan"],
+    )
+    turn_timeout_s: float = Field(
+        default=90, gt=0, description="Longest time for one reply.", examples=["90"]
+    )
+    questions_per_minute: int = Field(
+        default=30, gt=0, description="More from one person are asked to wait.", examples=["30"]
+    )
+    log_level: str = Field(
+        default="info",
+        pattern="^(debug|info|warning|error)$",
+        description="What is logged: debug, info, warning or error.",
+        examples=["warning"],
+    )
+    directory: DirectorySettings = DirectorySettings()
+    redis: RedisSettings = RedisSettings()
+    model: ModelSettings = ModelSettings()
+    embeddings: EmbeddingsSettings = EmbeddingsSettings()
+    web: WebSettings = WebSettings()
+
+    @property
+    def home_folder(self) -> Path:
+        return self.home.expanduser().absolute()
+
+    @property
+    def store_folder(self) -> Path:
+        return self.home_folder / "store" / self.tenant
+
+    @property
+    def redis_folder(self) -> Path:
+        return self.home_folder / "redis"
+
+    @property
+    def has_model(self) -> bool:
+        return self.model.base_url is not None or bool(self.model_key)
+
+    @property
+    def model_key(self) -> str:
+        return self.model.api_key.get_secret_value() or os.environ.get("OPENAI_API_KEY", "")
+
+    @property
+    def embeddings_key(self) -> str:
+        return self.embeddings.api_key.get_secret_value() or os.environ.get("OPENAI_API_KEY", "")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        file = settings_file()
+        toml = (TomlConfigSettingsSource(settings_cls, file),) if file else ()
+        return (init_settings, env_settings, *toml)
+
+
+def settings_file() -> Path | None:
+    """`shifu.toml` in the working folder, or the file that `SHIFU_CONFIG` names."""
+    named = os.environ.get("SHIFU_CONFIG")
+    path = Path(named) if named else Path("shifu.toml")
+    if named and not path.is_file():
+        raise ConfigurationError(
+            f"SHIFU_CONFIG: there is no file {named!r}; for example SHIFU_CONFIG=/etc/shifu.toml"
+        )
+    return path if path.is_file() else None
+
+
+def load_settings() -> Settings:
+    """
+    Raises:
+        ConfigurationError: Naming each wrong setting, what it must be, and an example.
+    """
+    try:
+        settings = Settings()
+        unknown = _unknown_variables()
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{settings_file()}: is no valid TOML: {error}") from error
+    except ValidationError as error:
+        raise ConfigurationError(
+            "\n".join(_explained(tuple(e["loc"]), e["msg"]) for e in error.errors())
+        ) from None
+    except ValueError as error:
+        # A complex value in the environment that is no JSON; the library names the field only.
+        raise ConfigurationError(f"{error}; lists are JSON, such as '[\"a\"]'") from None
+    if unknown:
+        raise ConfigurationError(
+            f"There is no setting {', '.join(unknown)}; docs/configuration.md lists them all."
+        )
+    return settings
+
+
+def all_settings() -> dict[str, tuple[str, str, str]]:
+    """Every setting: default, description and example by its environment variable."""
+    listed: dict[str, tuple[str, str, str]] = {}
+    for name, field in Settings.model_fields.items():
+        group = field.annotation
+        if isinstance(group, type) and issubclass(group, BaseModel):
+            for inner, inner_field in group.model_fields.items():
+                listed[f"{ENV_PREFIX}{name}__{inner}".upper()] = _facts(inner_field)
+        else:
+            listed[f"{ENV_PREFIX}{name}".upper()] = _facts(field)
+    return listed
+
+
+def _facts(field: object) -> tuple[str, str, str]:
+    default = getattr(field, "default", None)
+    if isinstance(default, SecretStr) or default is None:
+        shown = ""
+    elif isinstance(default, tuple):
+        shown = ", ".join(default)
+    else:
+        shown = str(default)
+    examples = getattr(field, "examples", None) or [""]
+    return shown, str(getattr(field, "description", "")), str(examples[0])
+
+
+def _explained(location: tuple[int | str, ...], problem: str) -> str:
+    name = (ENV_PREFIX + "__".join(str(part) for part in location)).upper()
+    known = all_settings()
+    while name not in known and "__" in name:
+        name = name.rpartition("__")[0]
+    example = known.get(name, ("", "", ""))[2]
+    hint = f"; for example {name}={example}" if example else ""
+    return f"{name}: {problem[0].lower()}{problem[1:]}{hint}"
+
+
+def _unknown_variables() -> list[str]:
+    # Extra variables are only refused inside a group by the library; a typo must not pass silently.
+    known = {*all_settings(), "SHIFU_CONFIG"}
+    return sorted(v for v in os.environ if v.startswith(ENV_PREFIX) and v.upper() not in known)

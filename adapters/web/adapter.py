@@ -1,0 +1,344 @@
+"""The web page's routes: its files, a JSON interface, and the stream of events."""
+
+import asyncio
+import hashlib
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import structlog
+from aiohttp import web
+
+from adapters.web.channel import WebChannel, WebMessage
+from adapters.web.feed import Feed, FetchChunks
+from adapters.web.files import page_files
+from adapters.web.guard import ApiError, Body, Guard, WebAccess, error_response, language_of
+from adapters.web.render import passage_json, person_json
+from adapters.web.rooms import Rooms
+from adapters.web.turns import Turns
+from bot.channel import Channel
+from bot.directory import Directory, Person
+from bot.errors import DirectoryUnavailable, StateUnavailable
+from bot.messages import ConversationRef, Feedback, IncomingMessage, Rating, UserRef
+from bot.state import State
+from retrieval.access import AccessScope
+from retrieval.errors import StoreError
+from retrieval.types import Language
+
+log = structlog.get_logger()
+
+Converse = Callable[[IncomingMessage, Channel], Awaitable[None]]
+"""Answers a message on the channel, all of it: status, answer, apology."""
+
+Share = Callable[[UserRef, ConversationRef, str, Channel], Awaitable[None]]
+"""Answers anew, for everyone in the conversation, what a private reply answered for one person."""
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+MAX_QUESTION = 8_000
+MAX_COMMENT = 2_000
+MAX_STREAMS_PER_PERSON = 20
+
+
+@dataclass(frozen=True, slots=True)
+class WebOptions:
+    """
+    How the page behaves.
+
+    Attributes:
+        suggestions: Questions to start with, by language.
+        questions_per_minute: Of one person.
+        turn_deadline_s: After which a turn is given up with an apology; the last line of defence.
+    """
+
+    suggestions: Mapping[Language, Sequence[str]] = field(default_factory=dict)
+    questions_per_minute: int = 20
+    turn_deadline_s: float = 300.0
+    heartbeat_s: float = 15.0
+    drain_s: float = 20.0
+
+
+class WebAdapter:
+    """Mounted by the composition root; `close` is its own part of the application's shutdown."""
+
+    def __init__(
+        self,
+        *,
+        converse: Converse,
+        share: Share,
+        directory: Directory,
+        store_fetch: FetchChunks,
+        state: State,
+        tenant: str,
+        access: WebAccess,
+        options: WebOptions | None = None,
+        channel: WebChannel | None = None,
+    ) -> None:
+        self.channel = channel or WebChannel()
+        self._options = options or WebOptions()
+        self._converse = converse
+        self._share = share
+        self._directory = directory
+        self._store_fetch = store_fetch
+        self._state = state
+        self._guard = Guard(access, directory, tenant=tenant)
+        self._rooms = Rooms(directory, self.channel, tenant=tenant)
+        self._turns = Turns(self.channel, deadline_s=self._options.turn_deadline_s)
+        self._streams: Counter[UserRef] = Counter()
+        self._files = page_files()
+
+    def mount(self, app: web.Application) -> None:
+        page, api = self._page, self._api
+        app.router.add_get("/", page(self._file))
+        app.router.add_get("/static/{name}", page(self._file))
+        app.router.add_get("/api/me", api(self._me))
+        app.router.add_get("/api/events", api(self._events))
+        app.router.add_get("/api/passages/{chunk_id:.+}", api(self._passage))
+        app.router.add_post("/api/conversations", api(self._new_conversation))
+        app.router.add_post("/api/messages", api(self._ask))
+        app.router.add_post("/api/stop", api(self._stop))
+        app.router.add_post("/api/share", api(self._share_reply))
+        app.router.add_post("/api/feedback", api(self._rate))
+        app.router.add_route("*", "/api/{rest:.*}", api(self._nothing))
+        # Streams never end by themselves; the server would wait for them before it cleans up.
+        app.on_shutdown.append(self._on_shutdown)
+
+    async def close(self) -> None:
+        """Let running turns finish and be seen, then end the streams."""
+        await self._turns.drain(within_s=self._options.drain_s)
+        self.channel.close()
+
+    async def _on_shutdown(self, _: web.Application) -> None:
+        await self.close()
+
+    async def _file(self, request: web.Request) -> web.StreamResponse:
+        found = self._files.get(request.match_info.get("name", "index.html"))
+        if found is None:
+            raise ApiError(404, "not_found")
+        headers = {"ETag": found.etag, "Cache-Control": "no-cache"}
+        if request.headers.get("If-None-Match") == found.etag:
+            return web.Response(status=304, headers=headers)
+        return web.Response(
+            body=found.content, content_type=found.content_type, charset="utf-8", headers=headers
+        )
+
+    async def _me(self, request: web.Request) -> web.StreamResponse:
+        people = list(await self._directory.people()) if self._guard.is_playground else None
+        if people and "as" not in request.query:
+            me = people[0]
+        else:
+            me = await self._guard.viewer(request)
+        return web.json_response(
+            {
+                "mode": "playground" if self._guard.is_playground else "header",
+                "me": person_json(me),
+                "people": [person_json(p) for p in people] if people is not None else None,
+                "rooms": await self._rooms.of(me),
+                "directs": self._rooms.directs(me),
+                "suggestions": {k: list(v) for k, v in self._options.suggestions.items()},
+                "max_question": MAX_QUESTION,
+                "max_comment": MAX_COMMENT,
+            }
+        )
+
+    async def _new_conversation(self, request: web.Request) -> web.StreamResponse:
+        me = await self._guard.viewer(request)
+        await Body.read(request)
+        return web.json_response({"id": self._rooms.new_direct(me)}, status=201)
+
+    async def _ask(self, request: web.Request) -> web.StreamResponse:
+        me, body = await self._guard.viewer(request), await Body.read(request)
+        question, client_id = body.text("text").strip(), body.id("client_id")
+        if not question:
+            raise ApiError(400, "question_empty")
+        if len(question) > MAX_QUESTION:
+            values = {"length": len(question), "limit": MAX_QUESTION}
+            raise ApiError(422, "question_too_long", values)
+        message_id = _message_id(me.ref, client_id)
+        conversation = await self._rooms.conversation(
+            me, body.text("conversation"), thread=body.id("thread", optional=True) or message_id
+        )
+        if self.channel.find(conversation, message_id, me.ref) is None:
+            await self._allow(me, "ask", self._options.questions_per_minute)
+            self._start_question(me, conversation, question, message_id, client_id or "", request)
+        return web.json_response({"message": message_id, "thread": conversation.thread}, status=202)
+
+    def _start_question(
+        self,
+        me: Person,
+        conversation: ConversationRef,
+        question: str,
+        message_id: str,
+        client_id: str,
+        request: web.Request,
+    ) -> None:
+        if self.channel.is_closed:
+            raise ApiError(503, "shutting_down")
+        message = IncomingMessage(
+            event_id=f"web:{message_id}",
+            user=me.ref,
+            conversation=conversation,
+            text=question,
+            sent_at=datetime.now(UTC),
+            locale=language_of(request),
+        )
+        if self.channel.say(
+            message, message_id=message_id, client_id=client_id, author_name=me.name
+        ):
+            self._turns.start(
+                message_id,
+                me.ref,
+                conversation,
+                language_of(request),
+                lambda turn: self._converse(message, turn),
+            )
+
+    async def _stop(self, request: web.Request) -> web.StreamResponse:
+        me, body = await self._guard.viewer(request), await Body.read(request)
+        # Stopping what has just finished is no mistake of the person's.
+        return web.json_response({"stopped": self._turns.stop(body.id("message") or "", me.ref)})
+
+    async def _share_reply(self, request: web.Request) -> web.StreamResponse:
+        me, body = await self._guard.viewer(request), await Body.read(request)
+        message = await self._message(me, body)
+        reply = message.reply
+        if (
+            reply is None
+            or reply.feedback_id is None
+            or not reply.can_share
+            or message.private_to != me.ref
+        ):
+            raise ApiError(409, "cannot_share")
+        await self._allow(me, "ask", self._options.questions_per_minute)
+        feedback_id, conversation = reply.feedback_id, message.conversation
+        if not self._turns.is_running(message.id):
+            self._turns.start(
+                message.id,
+                me.ref,
+                conversation,
+                language_of(request),
+                lambda turn: self._share(me.ref, conversation, feedback_id, turn),
+            )
+        return web.json_response({"message": message.id}, status=202)
+
+    async def _rate(self, request: web.Request) -> web.StreamResponse:
+        me, body = await self._guard.viewer(request), await Body.read(request)
+        message = await self._message(me, body)
+        comment = body.text("comment", default="").strip()
+        if len(comment) > MAX_COMMENT:
+            raise ApiError(422, "comment_too_long", {"limit": MAX_COMMENT})
+        try:
+            rating = Rating(body.text("rating"))
+        except ValueError:
+            raise ApiError(400, "bad_request", {"field": "rating"}) from None
+        if message.reply is None or message.reply.feedback_id is None:
+            raise ApiError(409, "cannot_rate")
+        await self._allow(me, "rate", 60)
+        await self._state.save_feedback(
+            Feedback(message.reply.feedback_id, me.ref, rating, datetime.now(UTC), comment)
+        )
+        self.channel.rate(message, me.ref, rating)
+        return web.json_response({"rating": rating})
+
+    async def _passage(self, request: web.Request) -> web.StreamResponse:
+        """For the one who looks: a passage cited to many may meanwhile be closed to one of them."""
+        me = await self._guard.viewer(request)
+        await self._allow(me, "read", 240)
+        chunk_id = request.match_info["chunk_id"]
+        found = await self._store_fetch([chunk_id], AccessScope.of([me.reader]))
+        if not found:
+            raise ApiError(404, "unknown_passage")
+        owner = found[0].document.owner
+        names = await self._rooms.names([owner] if owner else [])
+        return web.json_response(passage_json(found[0], names))
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        me = await self._guard.viewer(request)
+        conversation_id = request.query.get("conversation", "")
+        conversation = await self._rooms.conversation(me, conversation_id, thread=None)
+        if self._streams[me.ref] >= MAX_STREAMS_PER_PERSON:
+            raise ApiError(429, "too_many_pages")
+
+        async def still_reading() -> Person | None:
+            person = await self._directory.person(me.ref)
+            if person is None or not await self._rooms.may_read(person, conversation_id):
+                return None
+            return person
+
+        feed = Feed(
+            self.channel,
+            conversation,
+            still_reading,
+            self._store_fetch,
+            heartbeat_s=self._options.heartbeat_s,
+        )
+        # Proxies such as nginx would collect the stream before passing it on.
+        response = web.StreamResponse(
+            headers={"Content-Type": "text/event-stream; charset=utf-8", "X-Accel-Buffering": "no"}
+        )
+        self._guard.secured(response, is_api=True)
+        self._streams[me.ref] += 1
+        try:
+            await response.prepare(request)
+            async for event in feed.events(request.headers.get("Last-Event-ID", "")):
+                # A page that takes nothing for this long is gone; it will come back by itself.
+                async with asyncio.timeout(30):
+                    await response.write(event.encode())
+        except (ConnectionResetError, TimeoutError):
+            log.debug("web.stream_lost", conversation=conversation.key)
+        finally:
+            self._streams[me.ref] -= 1
+        return response
+
+    async def _nothing(self, _: web.Request) -> web.StreamResponse:
+        raise ApiError(404, "not_found")
+
+    async def _message(self, me: Person, body: Body) -> WebMessage:
+        conversation = await self._rooms.conversation(me, body.text("conversation"), thread=None)
+        message = self.channel.find(conversation, body.id("message") or "", me.ref)
+        if message is None:
+            raise ApiError(404, "unknown_message")
+        return message
+
+    async def _allow(self, me: Person, what: str, per_minute: int) -> None:
+        key = f"web.{what}:{me.ref.tenant}:{me.ref.id}"
+        if not await self._state.allow(key, limit=per_minute, per_s=60):
+            raise ApiError(429, "too_many")
+
+    def _api(self, handler: Handler) -> Handler:
+        return self._guarded(handler, is_api=True)
+
+    def _page(self, handler: Handler) -> Handler:
+        return self._guarded(handler, is_api=False)
+
+    def _guarded(self, handler: Handler, *, is_api: bool) -> Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            response = await self._answered(handler, request)
+            if not response.prepared:
+                self._guard.secured(response, is_api=is_api)
+            return response
+
+        return handle
+
+    async def _answered(self, handler: Handler, request: web.Request) -> web.StreamResponse:
+        try:
+            self._guard.check(request)
+            return await handler(request)
+        except ApiError as error:
+            return error_response(request, error)
+        except (DirectoryUnavailable, StateUnavailable, StoreError):
+            log.warning("web.unavailable", path=request.path, exc_info=True)
+            return error_response(request, ApiError(503, "unavailable"))
+        except web.HTTPException:
+            raise
+        except Exception:
+            # The edge of a request, as around a turn: logged here, and never shown to anybody.
+            log.exception("web.request_failed", path=request.path)
+            return error_response(request, ApiError(500, "failed"))
+
+
+def _message_id(user: UserRef, client_id: str | None) -> str:
+    """The page's own id, made unlike any other person's."""
+    parts = [user.tenant, user.id, client_id or ""]
+    return "q-" + hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:24]

@@ -1,0 +1,1 @@
+"""How a conversation behaves, on any platform."""

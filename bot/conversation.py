@@ -1,0 +1,340 @@
+"""One turn, from a message to its reply: who reads it, what may be said, and what is remembered."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import structlog
+from structlog.contextvars import bound_contextvars
+
+from bot import texts
+from bot.answering import Answered, Answerer
+from bot.audience import Audience, AudienceScope
+from bot.channel import Channel
+from bot.commands import Command, command_in
+from bot.errors import ChannelUnavailable, StateUnavailable
+from bot.messages import (
+    ConversationKind,
+    IncomingMessage,
+    MessageRef,
+    Reply,
+    ReplyKind,
+    Session,
+    Turn,
+)
+from bot.state import State
+from retrieval.analysis import language_of
+from retrieval.errors import ModelError, StoreError
+from retrieval.store import ChunkStore
+from retrieval.types import Band, Citation, Language
+
+log = structlog.get_logger()
+
+MAX_QUESTION_CHARACTERS = 8_000
+
+
+class ReadersChanged(Exception):
+    """Somebody who reads the reply now may not see what it was written from."""
+
+
+class ConversationBusy(Exception):
+    """An earlier turn of the conversation did not end in time."""
+
+
+class ConversationManager:
+    """
+    Handles what people say. One conversation takes one turn at a time; others never wait for it.
+
+    Args:
+        turn_timeout_s: Longest time for one turn, the wait for an earlier one not included.
+        questions_per_minute: More from one person are asked to wait.
+    """
+
+    def __init__(
+        self,
+        *,
+        answerer: Answerer,
+        audience: Audience,
+        store: ChunkStore,
+        state: State,
+        turn_timeout_s: float = 90,
+        questions_per_minute: int = 30,
+    ) -> None:
+        self._answerer = answerer
+        self._audience = audience
+        self._store = store
+        self._state = state
+        self._turn_timeout_s = turn_timeout_s
+        self._questions_per_minute = questions_per_minute
+
+    async def handle(self, message: IncomingMessage, channel: Channel) -> None:
+        """
+        Reply to *message* on *channel*, once, however often it is delivered.
+
+        Raises nothing but cancellation: whatever fails, the person is told and the log says why.
+        """
+        with bound_contextvars(
+            tenant=message.user.tenant,
+            conversation=message.conversation.key,
+            turn=uuid.uuid4().hex[:12],
+        ):
+            try:
+                if not await self._is_new(message):
+                    return
+                await self._take_turn(message, channel)
+            except ChannelUnavailable:
+                log.warning("turn.not_posted")
+
+    async def _is_new(self, message: IncomingMessage) -> bool:
+        try:
+            return await self._state.first_seen(message.event_id)
+        except StateUnavailable:
+            # Better twice than not at all.
+            log.warning("turn.state_unavailable")
+            return True
+
+    async def _take_turn(self, message: IncomingMessage, channel: Channel) -> None:
+        language = language_of(message.text) if message.text.strip() else _locale(message)
+        immediate = await self._immediate_reply(message, language)
+        if immediate is not None:
+            await channel.post(_notice(immediate, language), message.conversation)
+            return
+        status = Reply(ReplyKind.STATUS, texts.SEARCHING[language], language)
+        posted = await channel.post(status, message.conversation)
+        try:
+            await self._reply_in(posted, message, channel, language)
+        except asyncio.CancelledError:
+            await asyncio.shield(channel.update(posted, _notice(texts.STOPPED[language], language)))
+            raise
+
+    async def _immediate_reply(self, message: IncomingMessage, language: Language) -> str | None:
+        """The text for what needs no search, or None for a question."""
+        if not message.text.strip():
+            return texts.EMPTY[language]
+        if len(message.text) > MAX_QUESTION_CHARACTERS:
+            return texts.TOO_LONG[language].format(
+                length=len(message.text), limit=MAX_QUESTION_CHARACTERS
+            )
+        match command_in(message.text):
+            case Command.HELP:
+                return texts.HELP[language]
+            case Command.FORGET:
+                return await self._forget(message, language)
+        user = f"{message.user.tenant}/{message.user.id}"
+        try:
+            allowed = await self._state.allow(user, limit=self._questions_per_minute, per_s=60)
+        except StateUnavailable:
+            return None
+        return None if allowed else texts.TOO_MANY[language]
+
+    async def _forget(self, message: IncomingMessage, language: Language) -> str:
+        try:
+            await self._state.forget_session(_shared_key(message))
+            await self._state.forget_session(_private_key(message))
+        except StateUnavailable:
+            return texts.MEMORY_OFF[language]
+        return texts.FORGOTTEN[language]
+
+    async def _reply_in(
+        self, posted: MessageRef, message: IncomingMessage, channel: Channel, language: Language
+    ) -> None:
+        """Fill the posted message; whatever goes wrong ends in a sentence that says what to do."""
+        started = time.perf_counter()
+        try:
+            async with self._turn_of(message):
+                async with asyncio.timeout(self._turn_timeout_s):
+                    await self._answer(posted, message, channel)
+            log.info("turn.answered", took_s=round(time.perf_counter() - started, 3))
+            return
+        except ConversationBusy:
+            failure = texts.BUSY[language]
+            log.warning("turn.busy")
+        except TimeoutError:
+            failure = texts.TIMED_OUT[language].format(seconds=self._turn_timeout_s)
+            log.warning("turn.timed_out")
+        except ReadersChanged:
+            failure = texts.READERS_CHANGED[language]
+            log.warning("turn.readers_changed")
+        except StoreError:
+            failure = texts.STORE_DOWN[language]
+            log.error("turn.store_unavailable", exc_info=True)
+        except ModelError:
+            failure = texts.MODEL_DOWN[language]
+            log.error("turn.embedder_unavailable", exc_info=True)
+        except ChannelUnavailable:
+            raise
+        except Exception:
+            turn = structlog.contextvars.get_contextvars().get("turn", "")
+            failure = texts.FAILED[language].format(turn=turn)
+            log.exception("turn.failed")
+        await channel.update(posted, _notice(failure, language))
+
+    @asynccontextmanager
+    async def _turn_of(self, message: IncomingMessage) -> AsyncIterator[None]:
+        """Hold the conversation; without Redis turns may overlap, which is better than silence."""
+        async with AsyncExitStack() as held:
+            try:
+                await held.enter_async_context(_released(self._state, message.conversation.key))
+            except TimeoutError as error:
+                raise ConversationBusy from error
+            except StateUnavailable:
+                log.warning("turn.without_lock")
+            yield
+
+    async def _answer(self, posted: MessageRef, message: IncomingMessage, channel: Channel) -> None:
+        memory = _Memory(self._state)
+        try:
+            shared = await self._answer_everybody(posted, message, channel, memory)
+        except ReadersChanged:
+            # Once more for those who read now; if they change again, nobody is answered.
+            shared = await self._answer_everybody(posted, message, channel, memory)
+        if message.conversation.kind is not ConversationKind.DIRECT:
+            await self._answer_asker(shared, message, channel, memory)
+
+    async def _answer_everybody(
+        self,
+        posted: MessageRef,
+        message: IncomingMessage,
+        channel: Channel,
+        memory: "_Memory",
+    ) -> "_Shared":
+        audience = await self._audience_of(message)
+        session = await memory.load(_shared_key(message))
+        last_update = time.monotonic()
+
+        async def show(text: str, citations: tuple[Citation, ...]) -> None:
+            nonlocal last_update
+            if time.monotonic() - last_update < channel.limits.min_update_interval_s:
+                return
+            await self._require_same_readers(message, audience, citations)
+            partial = Reply(ReplyKind.PARTIAL, text, language_of(message.text), citations)
+            await channel.update(posted, partial)
+            last_update = time.monotonic()
+
+        answered = await self._answerer.answer(
+            message.text, session, audience.scope, on_progress=show
+        )
+        await self._require_same_readers(message, audience, answered.answer.citations)
+        await memory.save(_shared_key(message), session, message, answered)
+        language = answered.answer.language
+        notices = [
+            answered.answer.notice,
+            None if audience.checked else texts.UNCHECKED[language],
+            texts.MEMORY_OFF[language] if memory.failed else None,
+        ]
+        reply = Reply.of(
+            replace(answered.answer, notice=" ".join(filter(None, notices)) or None),
+            feedback_id=uuid.uuid4().hex,
+        )
+        await channel.update(posted, reply)
+        return _Shared(answered, audience)
+
+    async def _answer_asker(
+        self, shared: "_Shared", message: IncomingMessage, channel: Channel, memory: "_Memory"
+    ) -> None:
+        """
+        A fuller answer that the asker alone sees, when the asker alone may read what matters.
+
+        It comes after the public reply and never changes it: the others learn nothing, not even by
+        the time it takes.
+        """
+        if not channel.limits.has_private_replies:
+            return
+        own = await self._audience.scope_of_person(message.user)
+        shown = shared.audience.scope
+        if not own.checked or own.scope == shown:
+            return
+        if not await self._answerer.would_add(shared.answered, own.scope, shown):
+            return
+        key = _private_key(message)
+        session = await memory.load(key)
+        answered = await self._answerer.answer(message.text, session, own.scope)
+        if answered.answer.band is not Band.ANSWERED:
+            return
+        await memory.save(key, session, message, answered)
+        reply = Reply.of(answered.answer, feedback_id=uuid.uuid4().hex)
+        await channel.post_private(reply, message.conversation, message.user)
+
+    async def _audience_of(self, message: IncomingMessage) -> AudienceScope:
+        return await self._audience.scope_of_conversation(message.conversation, message.user)
+
+    async def _require_same_readers(
+        self, message: IncomingMessage, audience: AudienceScope, citations: tuple[Citation, ...]
+    ) -> None:
+        """Raise `ReadersChanged` if somebody who reads now may not see what is about to be shown."""
+        now = await self._audience_of(message)
+        chunk_ids = list(dict.fromkeys(citation.chunk.id for citation in citations))
+        if len(await self._store.fetch(chunk_ids, now.scope)) < len(chunk_ids):
+            raise ReadersChanged
+        if now.scope != audience.scope:
+            log.info("turn.readers_changed_harmlessly")
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    answered: Answered
+    audience: AudienceScope
+
+
+class _Memory:
+    """Sessions as far as they can be had; *failed* once they could not."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self.failed = False
+
+    async def load(self, key: str) -> Session:
+        try:
+            return await self._state.load_session(key)
+        except StateUnavailable:
+            self.failed = True
+            return Session()
+
+    async def save(
+        self, key: str, session: Session, message: IncomingMessage, answered: Answered
+    ) -> None:
+        turn = Turn(
+            question=message.text,
+            standalone=answered.standalone,
+            answer=answered.answer.text,
+            chunk_ids=tuple(dict.fromkeys(c.chunk.id for c in answered.answer.citations)),
+            language=answered.answer.language,
+            at=datetime.now(UTC),
+        )
+        try:
+            await self._state.save_session(key, session.with_turn(turn))
+        except StateUnavailable:
+            self.failed = True
+
+
+@asynccontextmanager
+async def _released(state: State, key: str) -> AsyncIterator[None]:
+    """The lock of *key*, whose release may fail: it then frees itself, and the reply stands."""
+    lock = state.lock(key)
+    await lock.__aenter__()
+    try:
+        yield
+    finally:
+        with suppress(StateUnavailable):
+            await lock.__aexit__(None, None, None)
+
+
+def _notice(text: str, language: Language) -> Reply:
+    return Reply(ReplyKind.NOTICE, text, language)
+
+
+def _shared_key(message: IncomingMessage) -> str:
+    return message.conversation.key
+
+
+def _private_key(message: IncomingMessage) -> str:
+    """Memory of what one person was told in private beside a shared conversation."""
+    return f"{message.conversation.key}:private:{message.user.id}"
+
+
+def _locale(message: IncomingMessage) -> Language:
+    return message.locale or Language.ENGLISH

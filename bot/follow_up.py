@@ -1,0 +1,53 @@
+"""Is this a follow-up, and what does it ask when it stands alone? Without a model, by its words."""
+
+import re
+from collections.abc import Sequence
+
+from bot.messages import Turn
+from retrieval.analysis import content_tokens, is_chinese
+
+_MAX_STANDALONE_CHARACTERS = 400
+
+_OPENING = re.compile(
+    r"^\s*(?:and|but|or|so|also|then|what about|how about|what if|which one|same|why\b.{0,12}$|"
+    r"那麼|那|所以|還有|另外|如果是|換成|若|為什麼呢|又|可是|但是|而)(?=[\s\W]|[\u3400-\u9fff])",
+    re.I,
+)
+_POINTING = re.compile(
+    r"\b(?:it|its|that|this|these|those|they|them|their|there|the same|the former|the latter|he|she|him|her)\b|"
+    r"它|他們|她們|他|她|這個|那個|這些|那些|這種|這樣|那樣|上述|前者|後者|剛剛|剛才|同樣|其中|這份|這條|該",
+    re.I,
+)
+_CLOSING_PARTICLE = re.compile(r"呢[？?]?\s*$")
+
+
+def is_follow_up(question: str, turns: Sequence[Turn]) -> bool:
+    """
+    True when *question* needs the conversation to be understood.
+
+    It opens like a continuation, points at something said before, or is too short to mean anything
+    by itself.
+    """
+    if not turns:
+        return False
+    if _OPENING.search(question) or _CLOSING_PARTICLE.search(question):
+        return True
+    content = content_tokens(question)
+    chinese = sum(is_chinese(token) for token in content)
+    is_short = len(content) - chinese <= 2 and chinese <= 3
+    # A long question with "it" in it usually says itself what "it" is.
+    points_back = bool(_POINTING.search(question)) and len(content) - chinese <= 6 and chinese <= 14
+    return is_short or points_back
+
+
+def stand_alone(question: str, turns: Sequence[Turn]) -> str:
+    """
+    *question* with the topic of the last turn before it.
+
+    The question comes last and the topic is cut, so that over a long conversation what is asked
+    now outweighs where it began.
+    """
+    if not is_follow_up(question, turns):
+        return question
+    room = max(0, _MAX_STANDALONE_CHARACTERS - len(question))
+    return f"{turns[-1].standalone[-room:]} {question}" if room else question

@@ -1,0 +1,159 @@
+"""What people and the bot say to each other, and what is remembered of it. Frozen values, no platform's types."""
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Self
+
+from retrieval.types import Answer, Band, Citation, Language
+
+
+@dataclass(frozen=True, slots=True)
+class UserRef:
+    """A person on a platform. *id* is unique within the tenant."""
+
+    tenant: str
+    id: str
+
+
+class ConversationKind(StrEnum):
+    DIRECT = "direct"
+    PRIVATE = "private"
+    """Read by its members alone: a private channel or a group chat."""
+    PUBLIC = "public"
+    """Anyone in the tenant can join and read back."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationRef:
+    """Where people talk: a platform's channel or direct message, and the thread in it."""
+
+    platform: str
+    tenant: str
+    channel: str
+    kind: ConversationKind
+    thread: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Stable text that identifies the conversation; safe inside a Redis key and a log line."""
+        parts = [self.platform, self.tenant, self.channel, self.thread or ""]
+        return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingMessage:
+    """Something that was said to the bot. *event_id* is equal for every delivery of the same message."""
+
+    event_id: str
+    user: UserRef
+    conversation: ConversationRef
+    text: str
+    sent_at: datetime
+    locale: Language | None = None
+    """The person's language setting, for texts that answer no question."""
+
+
+class ReplyKind(StrEnum):
+    STATUS = "status"
+    """What the bot is doing; replaced by what follows."""
+    PARTIAL = "partial"
+    """The checked beginning of an answer; more follows."""
+    ANSWER = "answer"
+    NOTICE = "notice"
+    """Something other than an answer: an apology, a limit, a confirmation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """
+    What the bot says, for any platform to render.
+
+    Attributes:
+        text: Markdown without links; markers such as `[1]` stand for *citations*.
+        band: How sure we are; None when this answers no question.
+        feedback_id: Set when people may say whether the answer helped.
+        can_share: A private reply whose asker may have it regenerated for the whole channel.
+    """
+
+    kind: ReplyKind
+    text: str
+    language: Language
+    citations: tuple[Citation, ...] = ()
+    band: Band | None = None
+    is_extract: bool = False
+    notice: str | None = None
+    suggestions: tuple[str, ...] = ()
+    feedback_id: str | None = None
+    can_share: bool = False
+
+    @property
+    def is_final(self) -> bool:
+        return self.kind in (ReplyKind.ANSWER, ReplyKind.NOTICE)
+
+    @classmethod
+    def of(cls, answer: Answer, *, feedback_id: str | None = None) -> Self:
+        return cls(
+            kind=ReplyKind.ANSWER,
+            text=answer.text,
+            language=answer.language,
+            citations=answer.citations,
+            band=answer.band,
+            is_extract=answer.is_extract,
+            notice=answer.notice,
+            feedback_id=feedback_id,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRef:
+    """A message that the bot posted and may still change. *private_to* is set when only that person sees it."""
+
+    conversation: ConversationRef
+    id: str
+    private_to: UserRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """
+    One question and its reply, as far as later questions need them.
+
+    Attributes:
+        standalone: The question as it was searched, with what earlier turns supplied.
+        chunk_ids: Every passage that the reply showed; the turn is only used while all may be read.
+    """
+
+    question: str
+    standalone: str
+    answer: str
+    chunk_ids: tuple[str, ...]
+    language: Language
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What is remembered of a conversation, for one audience. Turns are oldest first."""
+
+    turns: tuple[Turn, ...] = field(default=())
+
+    MAX_TURNS = 12
+
+    def with_turn(self, turn: Turn) -> Self:
+        return replace(self, turns=(*self.turns, turn)[-self.MAX_TURNS :])
+
+
+class Rating(StrEnum):
+    HELPFUL = "helpful"
+    UNHELPFUL = "unhelpful"
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    feedback_id: str
+    user: UserRef
+    rating: Rating
+    at: datetime
+    comment: str = ""

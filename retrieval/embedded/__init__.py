@@ -1,0 +1,1 @@
+"""The parts of the embedded store; `retrieval.embedded_store` puts them together."""

@@ -1,0 +1,33 @@
+"""The root of the error tree, and what can go wrong while finding and answering."""
+
+
+class ShifuError(Exception):
+    """Something a person can be told about: its text names what is wrong and how to mend it."""
+
+
+class StoreError(ShifuError):
+    """The chunk store cannot do what was asked."""
+
+
+class StoreUnavailable(StoreError):
+    """The store does not answer now; the same request may succeed later."""
+
+
+class StoreDamaged(StoreError):
+    """What lies on disk cannot be used; the text says how to rebuild it."""
+
+
+class ModelError(ShifuError):
+    """A language, embedding or vision model did not deliver."""
+
+
+class ModelUnavailable(ModelError):
+    """The model's server cannot be reached, is too slow, or is overloaded."""
+
+
+class ModelMisconfigured(ModelError):
+    """The model's server refuses us: wrong key, unknown model, wrong address."""
+
+
+class IngestError(ShifuError):
+    """One document could not be read; the others go on."""

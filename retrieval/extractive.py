@@ -1,0 +1,130 @@
+"""An answer made of the documents' own sentences: when no model is set, or the model failed."""
+
+from collections.abc import Sequence
+
+from retrieval.analysis import language_of
+from retrieval.citations import without_links
+from retrieval.evidence import Evidence, EvidenceSentence
+from retrieval.types import Answer, Band, Citation, Language, Passage
+
+MAX_SENTENCES = 2
+_MAX_SENTENCE_CHARACTERS = 600
+_CLOSEST = 3
+
+_FOUND = {
+    Language.ENGLISH: "From “{title}”:",
+    Language.CHINESE: "《{title}》寫道：",
+}
+_OTHER_LANGUAGE = {
+    Language.ENGLISH: "(The document is in Chinese; this is its own wording.)",
+    Language.CHINESE: "（文件是英文，以下是原文。）",
+}
+_UNSURE = {
+    Language.ENGLISH: "I am not sure that the documents answer this. These passages come closest:",
+    Language.CHINESE: "我不確定文件裡有這個問題的答案。最接近的段落是：",
+}
+_NOTHING = {
+    Language.ENGLISH: "I found nothing that answers this in the documents that may be used here.",
+    Language.CHINESE: "在這裡可以使用的文件中，我找不到這個問題的答案。",
+}
+_LOOKED_AT = {
+    Language.ENGLISH: "I looked at {titles}. Try other words, or name the product, form or team.",
+    Language.CHINESE: "我看過{titles}。請換個說法，或說明是哪個產品、表單或部門。",
+}
+_TITLE = {Language.ENGLISH: "“{title}” [{number}]", Language.CHINESE: "《{title}》[{number}]"}
+_TRY = {
+    Language.ENGLISH: "Try other words, or ask somebody who has access to more.",
+    Language.CHINESE: "請換個說法，或詢問權限較多的同事。",
+}
+
+
+def extract(passages: Sequence[Passage], evidence: Evidence, *, language: Language) -> Answer:
+    """
+    The best sentences of the best passage with their citation; or, when unsure, where to look.
+
+    Sentences are taken from one passage only: mixing passages lowers the share of answers that
+    hold what was asked.
+    """
+    if evidence.band is Band.ANSWERED and evidence.sentences:
+        return _quoted(passages, evidence, language)
+    if evidence.band is Band.NOTHING:
+        return nothing_found(passages, language=language)
+    return unsure(passages, language=language)
+
+
+def unsure(passages: Sequence[Passage], *, language: Language) -> Answer:
+    """The closest passages and no claim."""
+    citations = _distinct_documents(passages)
+    lines = [f"- {_where(citation)} [{citation.number}]" for citation in citations]
+    text = "\n".join([_UNSURE[language], "", *lines])
+    return Answer(text=text, band=Band.UNSURE, language=language, citations=citations)
+
+
+def nothing_found(passages: Sequence[Passage], *, language: Language) -> Answer:
+    """That there is no answer, and which documents were looked at."""
+    citations = _distinct_documents(passages)
+    titles = [
+        _TITLE[language].format(title=_plain(c.chunk.document.title), number=c.number)
+        for c in citations
+    ]
+    separator = "、" if language is Language.CHINESE else ", "
+    hint = _LOOKED_AT[language].format(titles=separator.join(titles)) if titles else _TRY[language]
+    return Answer(
+        text=f"{_NOTHING[language]}\n\n{hint}",
+        band=Band.NOTHING,
+        language=language,
+        citations=citations,
+    )
+
+
+def _quoted(passages: Sequence[Passage], evidence: Evidence, language: Language) -> Answer:
+    chosen = _best(evidence)
+    chunk = passages[chosen[0].passage].chunk
+    heading = _FOUND[language].format(title=_plain(chunk.document.title))
+    if language_of(chunk.text) is not language:
+        heading += " " + _OTHER_LANGUAGE[language]
+    quotes = [f"> {quote} [1]" for quote in map(_as_quote, chosen) if quote]
+    return Answer(
+        text="\n".join([heading, "", "\n>\n".join(quotes)]),
+        band=Band.ANSWERED,
+        language=language,
+        citations=tuple(
+            Citation(number, passage.chunk)
+            for number, passage in enumerate(_first(passages, chosen[0].passage), start=1)
+        ),
+    )
+
+
+def _best(evidence: Evidence) -> list[EvidenceSentence]:
+    """The best sentences of the first passage that has any, in reading order."""
+    first = min(sentence.passage for sentence in evidence.sentences)
+    own = [sentence for sentence in evidence.sentences if sentence.passage == first]
+    best = sorted(own, key=lambda s: (-s.score, s.position))[:MAX_SENTENCES]
+    return sorted(best, key=lambda s: s.position)
+
+
+def _first(passages: Sequence[Passage], index: int) -> list[Passage]:
+    """The quoted passage, then the next best as further reading."""
+    return [passages[index], *(p for i, p in enumerate(passages) if i != index)][:_CLOSEST]
+
+
+def _as_quote(sentence: EvidenceSentence) -> str:
+    text = without_links(sentence.text).strip()
+    if len(text) > _MAX_SENTENCE_CHARACTERS:
+        text = text[:_MAX_SENTENCE_CHARACTERS].rstrip() + "…"
+    return text
+
+
+def _distinct_documents(passages: Sequence[Passage]) -> tuple[Citation, ...]:
+    by_document = {passage.chunk.document.id: passage for passage in reversed(passages[:10])}
+    best = sorted(by_document.values(), key=lambda p: (-p.score, p.chunk.id))[:_CLOSEST]
+    return tuple(Citation(n, passage.chunk) for n, passage in enumerate(best, start=1))
+
+
+def _where(citation: Citation) -> str:
+    chunk = citation.chunk
+    return " › ".join(_plain(part) for part in [chunk.document.title, *chunk.heading_path])
+
+
+def _plain(text: str) -> str:
+    return without_links(text).strip()

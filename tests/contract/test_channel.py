@@ -1,0 +1,210 @@
+"""What every chat platform's channel must do, checked by what people then see."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import aiohttp
+import pytest
+
+from bot.channel import Channel, ChannelLimits, RecordingChannel
+from bot.messages import ConversationKind, ConversationRef, MessageRef, Reply, ReplyKind, UserRef
+from retrieval.types import Language
+from tests.builders import TENANT as TEST_TENANT
+from tests.fakes.web_site import TENANT, WebSite
+
+
+class Stage(Protocol):
+    """A channel with a conversation that ANN and BEN read, and their eyes."""
+
+    conversation: ConversationRef
+    ann: UserRef
+    ben: UserRef
+
+    @property
+    def channel(self) -> Channel: ...
+
+    async def seen_by(self, user: UserRef) -> list[str]:
+        """The texts that *user* sees in the conversation now, in order."""
+        ...
+
+    async def forget(self, message: MessageRef) -> None:
+        """Let the message be gone, as when somebody deletes it."""
+        ...
+
+
+def a_reply(text: str, kind: ReplyKind = ReplyKind.ANSWER) -> Reply:
+    return Reply(kind, text, Language.ENGLISH)
+
+
+class ChannelContract:
+    async def test_what_is_posted_is_seen_by_every_reader_of_the_conversation(
+        self, stage: Stage
+    ) -> None:
+        await stage.channel.post(a_reply("hello"), stage.conversation)
+
+        assert await stage.seen_by(stage.ann) == ["hello"]
+        assert await stage.seen_by(stage.ben) == ["hello"]
+
+    async def test_a_private_reply_is_seen_by_its_person_alone(self, stage: Stage) -> None:
+        await stage.channel.post_private(a_reply("for Ann"), stage.conversation, stage.ann)
+
+        assert await stage.seen_by(stage.ann) == ["for Ann"]
+        assert await stage.seen_by(stage.ben) == []
+
+    async def test_an_update_of_a_private_reply_stays_private(self, stage: Stage) -> None:
+        ref = await stage.channel.post_private(a_reply("…"), stage.conversation, stage.ann)
+
+        await stage.channel.update(ref, a_reply("for Ann"))
+
+        assert await stage.seen_by(stage.ann) == ["for Ann"]
+        assert await stage.seen_by(stage.ben) == []
+
+    async def test_an_update_replaces_the_whole_text(self, stage: Stage) -> None:
+        ref = await stage.channel.post(a_reply("looking", ReplyKind.STATUS), stage.conversation)
+
+        await stage.channel.update(ref, a_reply("half an answer", ReplyKind.PARTIAL))
+        await stage.channel.update(ref, a_reply("the answer"))
+
+        assert await stage.seen_by(stage.ben) == ["the answer"]
+
+    async def test_an_update_of_a_message_that_is_gone_is_ignored(self, stage: Stage) -> None:
+        ref = await stage.channel.post(a_reply("one"), stage.conversation)
+        await stage.forget(ref)
+
+        await stage.channel.update(ref, a_reply("two"))
+
+        assert not {"one", "two"} & set(await stage.seen_by(stage.ben))
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "<@U123> <!channel> <!everyone> @everyone <at>Ben</at>",
+            "<b>bold</b> <script>alert(1)</script> &amp; &lt;",
+            "[words](https://example.com) <https://example.com|words> ![x](https://example.com/p)",
+            "*stars* _lines_ ~waves~ `code` > quote",
+            "繁體中文，「引號」與 emoji 🙂\u200d、全形：！",
+            "line one\n\nline two\r\n\tindented\u2028separated",
+        ],
+    )
+    async def test_text_is_data_and_shown_as_it_is(self, stage: Stage, text: str) -> None:
+        await stage.channel.post(a_reply(text), stage.conversation)
+
+        assert await stage.seen_by(stage.ben) == [text]
+
+    async def test_messages_keep_their_order_also_when_updated(self, stage: Stage) -> None:
+        refs = [
+            await stage.channel.post(a_reply(f"status {n}", ReplyKind.STATUS), stage.conversation)
+            for n in range(5)
+        ]
+
+        for n in (3, 0, 4, 1, 2):
+            await stage.channel.update(refs[n], a_reply(f"answer {n}"))
+
+        assert await stage.seen_by(stage.ben) == [f"answer {n}" for n in range(5)]
+
+    @pytest.mark.parametrize("piece", ["many words ", "很多字"])
+    async def test_a_reply_beyond_the_limit_is_shown_from_its_beginning_within_the_limit(
+        self, stage: Stage, piece: str
+    ) -> None:
+        limit = stage.channel.limits.max_characters
+        text = piece * (2 * limit // len(piece))
+
+        ref = await stage.channel.post(a_reply(text), stage.conversation)
+        posted = await stage.seen_by(stage.ben)
+        await stage.channel.update(ref, a_reply(text))
+        updated = await stage.seen_by(stage.ben)
+
+        for shown in (posted, updated):
+            assert all(len(part) <= limit for part in shown)
+            assert shown[0][: limit // 2] == text[: limit // 2]
+
+    async def test_a_reply_at_the_limit_is_shown_whole(self, stage: Stage) -> None:
+        text = "x" * stage.channel.limits.max_characters
+
+        await stage.channel.post(a_reply(text), stage.conversation)
+
+        assert await stage.seen_by(stage.ben) == [text]
+
+    async def test_a_conversation_sees_nothing_of_another(self, stage: Stage) -> None:
+        other = ConversationRef(
+            stage.conversation.platform,
+            stage.conversation.tenant,
+            "elsewhere",
+            ConversationKind.PRIVATE,
+        )
+
+        await stage.channel.post(a_reply("elsewhere"), other)
+
+        assert await stage.seen_by(stage.ben) == []
+
+
+class RecordingStage:
+    def __init__(self) -> None:
+        self.channel = RecordingChannel(ChannelLimits(1_000, 0.0, has_private_replies=True))
+        self.conversation = ConversationRef("test", TEST_TENANT, "room", ConversationKind.PRIVATE)
+        self.ann = UserRef(TEST_TENANT, "ann")
+        self.ben = UserRef(TEST_TENANT, "ben")
+
+    async def seen_by(self, user: UserRef) -> list[str]:
+        return [
+            posted.final.text
+            for posted in self.channel.posted
+            if posted.ref.conversation == self.conversation
+            and posted.ref.private_to in (None, user)
+        ]
+
+    async def forget(self, message: MessageRef) -> None:
+        self.channel.posted = [p for p in self.channel.posted if p.ref != message]
+
+
+class WebStage:
+    """Looks through the page's own eyes: the event stream over HTTP."""
+
+    def __init__(self, site: WebSite) -> None:
+        self._site = site
+        self.channel = site.channel
+        self.conversation = ConversationRef(
+            "web", TENANT, "#verification", ConversationKind.PRIVATE, thread="t1"
+        )
+        self.ann = UserRef(TENANT, "carol.wu")
+        self.ben = UserRef(TENANT, "leo.fang")
+
+    async def seen_by(self, user: UserRef) -> list[str]:
+        query = {"as": user.id, "conversation": self.conversation.channel}
+        async with (
+            asyncio.timeout(10),
+            # A snapshot is one line, and may be long.
+            aiohttp.ClientSession(read_bufsize=2**22) as client,
+            client.get(f"{self._site.url}/api/events", params=query) as response,
+        ):
+            messages = await _snapshot(response)
+        return [m["reply"]["text"] for m in messages]
+
+    async def forget(self, message: MessageRef) -> None:
+        # The page keeps so many messages; the oldest goes.
+        while self.channel.find(self.conversation, message.id, self.ann):
+            await self.channel.post(a_reply("newer"), self.conversation)
+
+
+async def _snapshot(response: aiohttp.ClientResponse) -> list[dict[str, Any]]:
+    async for line in response.content:
+        if line.startswith(b"data: "):
+            found: list[dict[str, Any]] = json.loads(line[6:])["messages"]
+            return found
+    raise AssertionError("the stream ended without a snapshot")
+
+
+class TestRecordingChannel(ChannelContract):
+    @pytest.fixture
+    def stage(self) -> Stage:
+        return RecordingStage()
+
+
+class TestWebChannel(ChannelContract):
+    @pytest.fixture
+    async def stage(self, tmp_path: Path) -> AsyncIterator[Stage]:
+        async with WebSite(tmp_path).running() as site:
+            yield WebStage(site)

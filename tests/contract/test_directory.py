@@ -1,0 +1,260 @@
+"""What every directory must do, and how the one in a file treats what is doubtful."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from bot.directory import Directory, Person
+from bot.errors import DirectoryUnavailable
+from bot.messages import ConversationKind, ConversationRef, UserRef
+from bot.yaml_directory import YamlDirectory
+from retrieval.access import (
+    PUBLIC,
+    Level,
+    group_principal,
+    tenant_principal,
+    user_principal,
+)
+from tests.builders import TENANT, a_conversation
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "company" / "people.yaml"
+
+PEOPLE = """
+groups:
+  engineering: {groups: [design, lab]}
+  design: {groups: [leads]}
+  leads: {members: [ann]}
+  lab: [ben]
+users:
+  ann: {name: Ann Lee, name_zh: 李安, title: Lead, title_zh: 主管, clearance: secret}
+  ben: {name: Ben, groups: [sales]}
+  max: {name: Max, kind: contractor, groups: [lab]}
+  nina: {name: Nina, kind: guest}
+conversations:
+  "#general": {kind: public}
+  "#lab": {kind: private, members: [ben, max]}
+""".replace("  lab: [ben]", "  lab: [ben]\n  sales:")
+
+
+def a_channel(name: str, *, tenant: str = TENANT) -> ConversationRef:
+    return ConversationRef("test", tenant, name, ConversationKind.PUBLIC)
+
+
+def a_file(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "people.yaml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+async def found(directory: Directory, id: str) -> Person:
+    person = await directory.person(UserRef(TENANT, id))
+    assert person is not None
+    return person
+
+
+class DirectoryContract:
+    """
+    Over a directory in which ann is an employee in a group inside a group inside engineering, max
+    a contractor, and nina a guest; #general is everyone's, #lab is ben's and max's.
+    """
+
+    async def test_a_person_carries_public_herself_and_her_tenant(
+        self, directory: Directory
+    ) -> None:
+        reader = (await found(directory, "ann")).reader
+
+        assert reader.principals >= {
+            PUBLIC,
+            user_principal(TENANT, "ann"),
+            tenant_principal(TENANT),
+        }
+
+    async def test_groups_are_inherited_however_deep(self, directory: Directory) -> None:
+        person = await found(directory, "ann")
+
+        assert person.groups == ("design", "engineering", "leads")
+        assert person.reader.principals >= {group_principal(TENANT, name) for name in person.groups}
+
+    async def test_inheritance_goes_one_way_only(self, directory: Directory) -> None:
+        person = await found(directory, "ben")
+
+        assert person.groups == ("engineering", "lab", "sales")
+
+    async def test_only_employees_carry_the_tenant(self, directory: Directory) -> None:
+        for id in ("max", "nina"):
+            person = await found(directory, id)
+            assert not person.is_employee
+            assert tenant_principal(TENANT) not in person.reader.principals
+
+    async def test_unknown_people_and_those_of_others_are_nobody(
+        self, directory: Directory
+    ) -> None:
+        assert await directory.person(UserRef(TENANT, "zoe")) is None
+        assert await directory.person(UserRef("other", "ann")) is None
+
+    async def test_a_room_knows_its_kind_and_all_its_members(self, directory: Directory) -> None:
+        lab = await directory.room(a_channel("#lab"))
+
+        assert lab is not None
+        assert lab.kind is ConversationKind.PRIVATE
+        assert set(lab.members) == {UserRef(TENANT, "ben"), UserRef(TENANT, "max")}
+
+    async def test_a_public_room_holds_all_employees(self, directory: Directory) -> None:
+        general = await directory.room(a_channel("#general"))
+
+        assert general is not None
+        assert {member.id for member in general.members} == {"ann", "ben"}
+
+    async def test_unknown_rooms_and_those_of_others_are_none(self, directory: Directory) -> None:
+        assert await directory.room(a_channel("#nowhere")) is None
+        assert await directory.room(a_channel("#lab", tenant="other")) is None
+        assert await directory.room(a_conversation()) is None
+
+    async def test_people_and_rooms_can_be_listed(self, directory: Directory) -> None:
+        assert {p.ref.id for p in await directory.people()} == {"ann", "ben", "max", "nina"}
+        assert {r.name for r in await directory.rooms()} == {"#general", "#lab"}
+
+
+class TestYamlDirectory(DirectoryContract):
+    @pytest.fixture
+    def path(self, tmp_path: Path) -> Path:
+        return a_file(tmp_path, PEOPLE)
+
+    @pytest.fixture
+    def directory(self, path: Path) -> Directory:
+        return YamlDirectory.load(path, TENANT)
+
+    async def test_names_and_titles_show_both_scripts(self, directory: Directory) -> None:
+        person = await found(directory, "ann")
+
+        assert (person.name, person.title) == ("李安 Ann Lee", "主管 · Lead")
+
+    async def test_clearance_follows_the_kind_unless_given(self, directory: Directory) -> None:
+        clearances = {p.ref.id: p.reader.clearance for p in await directory.people()}
+
+        assert clearances == {
+            "ann": Level.SECRET,
+            "ben": Level.CONFIDENTIAL,
+            "max": Level.INTERNAL,
+            "nina": Level.PUBLIC,
+        }
+
+    async def test_the_short_form_of_an_access_list_is_read(self, tmp_path: Path) -> None:
+        short = {
+            "rule": "…",
+            "groups": ["everyone", "hr"],
+            "users": {"amy": ["everyone", "hr"], "cal": ["hr"], "gus": []},
+            "documents": {"a/b": ["hr"]},
+        }
+        directory = YamlDirectory.load(a_file(tmp_path, json.dumps(short)), TENANT)
+
+        amy, cal, gus = [await found(directory, id) for id in ("amy", "cal", "gus")]
+
+        assert amy.is_employee
+        assert amy.groups == cal.groups == ("hr",)
+        assert not cal.is_employee
+        assert cal.reader.clearance is Level.INTERNAL
+        assert gus.reader.principals == {PUBLIC, user_principal(TENANT, "gus")}
+
+    async def test_rights_taken_away_in_the_file_are_gone_at_once(
+        self, directory: Directory, path: Path
+    ) -> None:
+        assert "leads" in (await found(directory, "ann")).groups
+
+        path.write_text(PEOPLE.replace("members: [ann]", "members: []"), "utf-8")
+
+        assert (await found(directory, "ann")).groups == ()
+
+    async def test_a_file_put_in_place_with_an_old_date_is_seen(
+        self, directory: Directory, path: Path
+    ) -> None:
+        before = path.stat()
+        newer = path.with_suffix(".new")
+        newer.write_text(PEOPLE.replace("[ann]", "[ben]"), "utf-8")
+        os.utime(newer, ns=(before.st_atime_ns, before.st_mtime_ns))
+        newer.replace(path)
+
+        assert (await found(directory, "ann")).groups == ()
+
+    async def test_a_broken_file_stops_every_look_up_until_it_is_mended(
+        self, directory: Directory, path: Path
+    ) -> None:
+        for broken in ("users: [", "users: {ann: {groups: [nowhere]}}", ""):
+            path.write_text(broken, "utf-8")
+            for look_up in (
+                directory.person(UserRef(TENANT, "ann")),
+                directory.room(a_channel("#lab")),
+                directory.people(),
+                directory.rooms(),
+            ):
+                with pytest.raises(DirectoryUnavailable):
+                    await look_up
+        path.unlink()
+        with pytest.raises(DirectoryUnavailable, match="No such file"):
+            await directory.people()
+
+        path.write_text(PEOPLE, "utf-8")
+
+        assert await found(directory, "ann")
+
+    @pytest.mark.parametrize(
+        ("text", "told"),
+        [
+            ("groups: {a: {groups: [b]}, b: {groups: [c]}, c: {groups: [a]}}", "inside itself: "),
+            ("groups: {a: {groups: [a]}}", "inside itself: a in a"),
+            ("groups: {hr: {members: [amy.lim]}}\nusers: {amy.lin: }", "'amy.lin'"),
+            ("groups: {hr: {members: [amy]}}", r"groups\.hr\.members: unknown user 'amy'"),
+            ("groups: {hr: {groups: [amy]}}", r"groups\.hr\.groups: unknown group 'amy'"),
+            ("groups: {finance: }\nusers: {a: {groups: [finanse]}}", "did you mean 'finance'"),
+            ("users: {a: [hr]}", r"users\.a\.groups: unknown group 'hr'"),
+            ("groups: {everyone: {members: []}}", r"groups\.everyone: the name is reserved"),
+            ("groups: {public: [a]}", r"groups\.public: the name is reserved"),
+            ("users: {a: {groups: [everyone]}}", "kind: employee"),
+            ("users: {a: {clearence: secret}}", "unknown key 'clearence'; did you mean 'cleara"),
+            ("users: {a: {clearance: top}}", r"users\.a\.clearance: must be one of public, "),
+            ("users: {a: {kind: contracter}}", r"users\.a\.kind: must be one of employee"),
+            ("user: {a: }", "the file: unknown key 'user'; did you mean 'users'"),
+            ("users: {no: }", "False is not read as text; put it in quotes"),
+            ("users: {7: }", "7 is not read as text"),
+            ("users: {a: , a: [x]}", "'a' stands there a second time"),
+            ("users: [a]", "users: must be a mapping"),
+            ("users: {a: {groups: hr}}", r"users\.a\.groups: must be a list"),
+            ("conversations: {x: {kind: private}}", "a private conversation needs its members"),
+            ("conversations: {x: {members: []}}", r"conversations\.x\.kind: must be one of"),
+            ("conversations: {x: {kind: public, members: [z]}}", "unknown user 'z'"),
+            ("users: {a: {name: [x]}}", r"users\.a\.name: \['x'\] is not read as text"),
+            ("- a", "must be a mapping"),
+            ("users: {a: }\n  b: [", "line 2"),
+            ("users: {'a\x00': }", "not allowed in YAML"),
+            ('users: {"a\\tb": }', "printable"),
+        ],
+    )
+    def test_what_is_doubtful_is_an_error_that_names_the_place(
+        self, tmp_path: Path, text: str, told: str
+    ) -> None:
+        with pytest.raises(DirectoryUnavailable, match=told) as raised:
+            YamlDirectory.load(a_file(tmp_path, text), TENANT)
+
+        assert str(raised.value).startswith(str(tmp_path))
+
+    def test_a_file_in_another_encoding_is_told_as_such(self, tmp_path: Path) -> None:
+        path = tmp_path / "people.yaml"
+        path.write_bytes("users: {林: }".encode("big5"))
+
+        with pytest.raises(DirectoryUnavailable, match="not UTF-8"):
+            YamlDirectory.load(path, TENANT)
+
+
+async def test_the_example_company_is_read_as_it_is_meant() -> None:
+    directory = YamlDirectory.load(EXAMPLE, TENANT)
+
+    david, max_, nina = [await found(directory, i) for i in ("david.hsu", "max.weber", "nina.berg")]
+    rooms = {room.name: room for room in await directory.rooms()}
+
+    assert {"design-leads", "design", "engineering", "project-borealis"} <= set(david.groups)
+    assert max_.groups == ("layout-contractors",)
+    assert nina.reader.clearance is Level.PUBLIC
+    assert {m.id for m in rooms["#borealis"].members} == {"david.hsu", "grace.kao", "karen.sung"}
+    assert len(rooms["#general"].members) == len(rooms["#lunch"].members) == 12

@@ -1,0 +1,668 @@
+"""The web interface over real HTTP: asking, following, stopping, sharing, rating; and everything it refuses."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from yarl import URL
+
+from adapters.web.adapter import WebOptions
+from adapters.web.guard import WebAccess, WebMode
+from bot.messages import Rating, UserRef
+from retrieval.access import Acl, Level
+from retrieval.errors import ShifuError, StoreUnavailable
+from retrieval.types import Language
+from tests.fakes.web_client import Browser, Json
+from tests.fakes.web_site import PEOPLE, PUBLIC_ORIGIN, TENANT, WebSite
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[WebSite]:
+    async with WebSite(tmp_path).running() as site:
+        yield site
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(read_bufsize=2**22) as client:
+        yield client
+
+
+@pytest.fixture
+def carol(site: WebSite, client: aiohttp.ClientSession) -> Browser:
+    return Browser(site, client, "carol.wu")
+
+
+@pytest.fixture
+def david(site: WebSite, client: aiohttp.ClientSession) -> Browser:
+    return Browser(site, client, "david.hsu")
+
+
+@pytest.fixture
+def max_(site: WebSite, client: aiohttp.ClientSession) -> Browser:
+    return Browser(site, client, "max.weber")
+
+
+def bot_texts(messages: list[Json]) -> list[str]:
+    return [m["reply"]["text"] for m in messages if m["reply"]]
+
+
+class TestAsking:
+    async def test_an_answer_arrives_with_band_citations_and_no_passage_text(
+        self, carol: Browser
+    ) -> None:
+        conversation = await carol.direct()
+
+        await carol.ask(conversation, "How do I fix an antenna violation?")
+        question, answer = await carol.answered(conversation)
+
+        assert question["text"] == "How do I fix an antenna violation?"
+        assert answer["answers"] == question["id"]
+        assert answer["reply"]["band"] == "answered"
+        assert answer["reply"]["is_extract"]
+        citation = answer["reply"]["citations"][0]
+        assert citation["title"] == "Antenna rules for the 22 nm process"
+        assert citation["modified_at"] == "2026-08-14T00:00:00+00:00"
+        assert "text" not in citation
+
+    async def test_the_same_question_is_answered_for_each_with_their_own_rights(
+        self, carol: Browser, david: Browser
+    ) -> None:
+        texts = {}
+        for person in (carol, david):
+            conversation = await person.direct()
+            await person.ask(conversation, "When is the tape-out?")
+            texts[person.user] = bot_texts(await person.answered(conversation))
+
+        assert "2027" in texts["david.hsu"][0]
+        assert "2027" not in texts["carol.wu"][0]
+
+    async def test_the_locale_follows_the_request(self, carol: Browser, site: WebSite) -> None:
+        conversation = await carol.direct()
+
+        body = {"conversation": conversation, "text": "天線", "client_id": "c1"}
+        await carol.post("/api/messages", body, **{"Accept-Language": "zh-TW,en;q=0.5"})
+        await carol.answered(conversation)
+
+        assert site.conversation.heard[0].locale is Language.CHINESE
+
+    async def test_a_question_sent_twice_is_answered_once(
+        self, carol: Browser, site: WebSite
+    ) -> None:
+        conversation = await carol.direct()
+
+        first = await carol.ask(conversation, "antenna", client_id="same")
+        second = await carol.ask(conversation, "antenna", client_id="same")
+        messages = await carol.answered(conversation)
+
+        assert first == second
+        assert len(messages) == 2
+        assert len(site.conversation.heard) == 1
+
+    async def test_in_a_channel_a_new_question_opens_a_thread_that_follow_ups_stay_in(
+        self, carol: Browser, site: WebSite
+    ) -> None:
+        first = await carol.ask("#verification", "antenna")
+        await carol.ask("#verification", "and above M6?", thread=first["thread"])
+        await carol.ask("#verification", "something new")
+        await carol.answered("#verification")
+
+        threads = [m.conversation.thread for m in site.conversation.heard]
+        assert threads[0] == threads[1] == first["thread"]
+        assert threads[2] not in (None, threads[0])
+
+    async def test_a_turn_that_fails_ends_with_an_apology_without_its_details(
+        self, carol: Browser
+    ) -> None:
+        conversation = await carol.direct()
+
+        await carol.ask(conversation, "explode")
+        _, apology = await carol.answered(conversation)
+
+        assert apology["reply"]["kind"] == "notice"
+        assert "went wrong" in apology["reply"]["text"]
+        assert "secret detail" not in json.dumps(apology)
+
+    async def test_a_turn_that_says_nothing_does_not_stay_open(self, carol: Browser) -> None:
+        conversation = await carol.direct()
+
+        await carol.ask(conversation, "silent")
+
+        assert len(await carol.answered(conversation)) == 1
+
+    async def test_direct_conversations_are_listed_by_their_first_question(
+        self, carol: Browser
+    ) -> None:
+        conversation = await carol.direct()
+        await carol.ask(conversation, "antenna\n rules")
+        await carol.ask(conversation, "and diodes?")
+
+        _, me = await carol.get("/api/me")
+
+        assert me["directs"] == [{"id": conversation, "title": "antenna rules"}]
+
+
+class TestStopping:
+    async def test_a_stopped_answer_keeps_what_was_shown_and_says_so(self, carol: Browser) -> None:
+        conversation = await carol.direct()
+        asked = await carol.ask(conversation, "slow")
+        async with carol.following(conversation) as feed:
+            await feed.until(lambda ms: "The first sentence." in bot_texts(ms))
+
+        status, body = await carol.post("/api/stop", {"message": asked["message"]})
+        _, answer = await carol.answered(conversation)
+
+        assert (status, body) == (200, {"stopped": True})
+        assert answer["reply"]["kind"] == "answer"
+        assert answer["reply"]["text"] == "The first sentence."
+        assert "Stopped" in answer["reply"]["notice"]
+
+    async def test_nobody_stops_the_answer_to_another_person(
+        self, carol: Browser, david: Browser
+    ) -> None:
+        asked = await carol.ask("#verification", "slow")
+
+        _, body = await david.post("/api/stop", {"message": asked["message"]})
+
+        assert body == {"stopped": False}
+
+    async def test_at_shutdown_an_unfinished_answer_says_that_it_was_interrupted(
+        self, tmp_path: Path, client: aiohttp.ClientSession
+    ) -> None:
+        options = WebOptions(drain_s=0.1, heartbeat_s=5)
+        async with WebSite(tmp_path, options=options).running() as site:
+            carol = Browser(site, client, "carol.wu")
+            conversation = await carol.direct()
+            async with carol.following(conversation) as feed:
+                await feed.until(lambda _: True)
+                await carol.ask(conversation, "slow")
+                await feed.until(lambda ms: "The first sentence." in bot_texts(ms))
+                closing = asyncio.create_task(site.adapter.close())
+                messages = await feed.until(lambda ms: not ms[0]["is_open"])
+                rest = [name async for name, _ in feed.events()]
+                await closing
+
+        assert "restarted" in messages[1]["reply"]["notice"]
+        assert rest == []
+
+
+class TestFollowing:
+    async def test_status_partial_and_answer_are_versions_of_one_message(
+        self, tmp_path: Path, client: aiohttp.ClientSession
+    ) -> None:
+        async with WebSite(tmp_path, pause_s=0.2).running() as site:
+            carol = Browser(site, client, "carol.wu")
+            conversation = await carol.direct()
+            kinds: list[str] = []
+            async with carol.following(conversation) as feed:
+                await carol.ask(conversation, "antenna")
+
+                def done(messages: list[Json]) -> bool:
+                    kinds.extend(m["reply"]["kind"] for m in messages if m["reply"])
+                    return bool(messages) and not messages[0]["is_open"]
+
+                messages = await feed.until(done)
+
+        assert len(messages) == 2
+        assert list(dict.fromkeys(kinds)) == ["status", "partial", "answer"]
+
+    async def test_every_member_sees_a_channels_messages_and_their_authors(
+        self, carol: Browser, david: Browser
+    ) -> None:
+        await carol.ask("#verification", "antenna")
+        await carol.answered("#verification")
+
+        seen = await david.seen("#verification")
+
+        assert seen[0]["author"] == {"id": "carol.wu", "name": "吳佳蓉 Carol Wu"}
+        assert not seen[0]["is_mine"]
+        assert len(seen) == 2
+
+    async def test_a_page_that_was_away_gets_only_what_changed_since(self, carol: Browser) -> None:
+        conversation = await carol.direct()
+        await carol.ask(conversation, "antenna")
+        async with carol.following(conversation) as feed:
+            await feed.until(lambda ms: bool(ms) and not ms[0]["is_open"])
+            last = feed.last_id
+        await carol.ask(conversation, "antenna again")
+
+        async with carol.following(conversation, last) as feed:
+            missed = await feed.until(lambda ms: len(ms) == 2 and not ms[0]["is_open"])
+
+        assert "snapshot" not in feed.names
+        assert [m["text"] for m in missed if m["author"]] == ["antenna again"]
+
+    @pytest.mark.parametrize("last", ["another-12", "garbage", "-1", "x" * 500])
+    async def test_a_page_from_before_a_restart_gets_everything(
+        self, carol: Browser, last: str
+    ) -> None:
+        conversation = await carol.direct()
+
+        async with carol.following(conversation, last) as feed:
+            await feed.until(lambda _: True)
+
+        assert feed.names == ["snapshot"]
+
+    async def test_a_quiet_stream_has_heartbeats(self, carol: Browser) -> None:
+        async with carol.following(await carol.direct()) as feed:
+            async for name, _ in feed.events():
+                if name == "ping":
+                    break
+
+    async def test_a_private_reply_reaches_no_other_member(
+        self, carol: Browser, david: Browser
+    ) -> None:
+        await david.ask("#verification", "private: when is the tape-out?")
+
+        mine = await david.answered("#verification")
+        others = await carol.seen("#verification")
+
+        assert [m["is_private"] for m in mine] == [False, False, True]
+        assert "2027" in json.dumps(mine)
+        assert "2027" not in json.dumps(others)
+        assert len(others) == 2
+
+    async def test_whoever_leaves_a_channel_is_cut_off(self, carol: Browser, site: WebSite) -> None:
+        async with carol.following("#verification") as feed:
+            await feed.until(lambda _: True)
+            people = PEOPLE.replace("members: [carol.wu, david.hsu", "members: [david.hsu")
+            site.people_file.write_text(people, encoding="utf-8")
+            names = [name async for name, _ in feed.events()]
+
+        assert names[-1] == "gone"
+        status, _ = await carol.get("/api/events", conversation="#verification")
+        assert status == 404
+
+    async def test_an_answer_is_withdrawn_when_its_reader_loses_the_right_to_a_passage(
+        self, david: Browser, site: WebSite
+    ) -> None:
+        conversation = await david.direct()
+        await david.ask(conversation, "tape-out")
+        async with david.following(conversation) as feed:
+            shown = await feed.until(lambda ms: len(ms) == 2 and not ms[0]["is_open"])
+            nobody = Acl(frozenset(), Level.SECRET)
+            await site.store.change_acl("projects/borealis-plan", nobody)
+            withdrawn = await feed.until(lambda ms: ms[1]["withheld"] is not None)
+
+        assert "2027" in json.dumps(shown)
+        assert withdrawn[1]["withheld"] == "withdrawn"
+        assert "2027" not in json.dumps(withdrawn)
+        assert "Borealis" not in json.dumps(withdrawn[1])
+        assert "2027" not in json.dumps(await david.seen(conversation))
+
+    async def test_a_stored_answer_is_not_shown_while_access_cannot_be_checked(
+        self, david: Browser, site: WebSite, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        conversation = await david.direct()
+        await david.ask(conversation, "tape-out")
+        await david.answered(conversation)
+
+        async def fetch(*_: object) -> list[object]:
+            raise StoreUnavailable("down")
+
+        monkeypatch.setattr(site.adapter, "_store_fetch", fetch)
+        seen = await david.seen(conversation)
+
+        assert seen[1]["withheld"] == "unchecked"
+        assert "2027" not in json.dumps(seen)
+
+    async def test_a_broken_directory_closes_the_stream(
+        self, carol: Browser, site: WebSite
+    ) -> None:
+        async with carol.following("#verification") as feed:
+            await feed.until(lambda _: True)
+            site.people_file.write_text("users: [", encoding="utf-8")
+            names = [name async for name, _ in feed.events()]
+
+        assert "gone" not in names
+
+
+class TestCitations:
+    async def test_a_citation_opens_with_text_source_and_owner(self, carol: Browser) -> None:
+        status, passage = await carol.get("/api/passages/physical%2Fdiodes%230")
+
+        assert status == 200
+        assert passage["text"].startswith("Keep the diode")
+        assert passage["owner_name"] == "高郁文 Grace Kao"
+        assert passage["heading_path"] == ["Diode cells: when and where", "Placement"]
+        assert passage["version"] == "2.1"
+        assert passage["superseded"] is True
+        assert "diodes-2" not in json.dumps(passage)
+        assert passage["link"] == "https://heron.qlm.example/physical/diodes"
+
+    async def test_a_link_that_is_no_web_address_is_left_out(self, david: Browser) -> None:
+        _, passage = await david.get("/api/passages/projects%2Fborealis-plan%230")
+
+        assert passage["link"] is None
+
+    async def test_a_passage_out_of_reach_looks_like_one_that_does_not_exist(
+        self, carol: Browser
+    ) -> None:
+        closed = await carol.get("/api/passages/projects%2Fborealis-plan%230")
+        missing = await carol.get("/api/passages/no%2Fsuch%230")
+
+        assert closed == missing
+        assert closed[0] == 404
+
+
+class TestSharingAndRating:
+    async def test_a_private_reply_is_answered_anew_for_the_channel(
+        self, david: Browser, carol: Browser, site: WebSite
+    ) -> None:
+        await david.ask("#verification", "private tape-out")
+        private = (await david.answered("#verification"))[2]
+
+        body = {"conversation": "#verification", "message": private["id"]}
+        status, _ = await david.post("/api/share", body)
+        async with carol.following("#verification") as feed:
+            seen = await feed.until(lambda ms: "For everyone here" in str(bot_texts(ms)))
+
+        assert status == 202
+        user, conversation, feedback_id = site.conversation.shared[0]
+        assert (user.id, feedback_id) == ("david.hsu", "feedback-private")
+        assert conversation.thread == private["thread"]
+        assert "2027" not in json.dumps(seen)
+
+    async def test_nobody_shares_or_rates_what_they_do_not_see(
+        self, david: Browser, carol: Browser
+    ) -> None:
+        await david.ask("#verification", "private tape-out")
+        private = (await david.answered("#verification"))[2]
+
+        body = {"conversation": "#verification", "message": private["id"], "rating": "helpful"}
+
+        assert (await carol.post("/api/share", body))[0] == 404
+        assert (await carol.post("/api/feedback", body))[0] == 404
+
+    async def test_feedback_is_kept_and_shown_to_its_author_only(
+        self, carol: Browser, david: Browser, site: WebSite
+    ) -> None:
+        await carol.ask("#verification", "antenna")
+        answer = (await carol.answered("#verification"))[1]
+
+        body = {
+            "conversation": "#verification",
+            "message": answer["id"],
+            "rating": "unhelpful",
+            "comment": " wrong layer ",
+        }
+        status, _ = await carol.post("/api/feedback", body)
+
+        assert status == 200
+        kept = (await site.state.feedback())[0]
+        assert (kept.user, kept.rating) == (UserRef(TENANT, "carol.wu"), Rating.UNHELPFUL)
+        assert kept.comment == "wrong layer"
+        assert (await carol.seen("#verification"))[1]["rating"] == "unhelpful"
+        assert (await david.seen("#verification"))[1]["rating"] is None
+
+    async def test_what_is_no_answer_can_be_neither_rated_nor_shared(self, carol: Browser) -> None:
+        conversation = await carol.direct()
+        asked = await carol.ask(conversation, "antenna")
+        await carol.answered(conversation)
+        body = {"conversation": conversation, "message": asked["message"], "rating": "helpful"}
+
+        assert (await carol.post("/api/feedback", body))[0] == 409
+        assert (await carol.post("/api/share", body))[0] == 409
+
+
+class TestWhoMayDoWhat:
+    async def test_people_see_their_own_channels_and_who_reads_them(self, max_: Browser) -> None:
+        _, me = await max_.get("/api/me")
+
+        assert me["me"]["kind"] == "contractor"
+        assert [room["id"] for room in me["rooms"]] == ["#layout-support"]
+        room = me["rooms"][0]
+        assert (room["readers"], [m["id"] for m in room["members"]]) == (
+            2,
+            ["grace.kao", "max.weber"],
+        )
+
+    async def test_a_public_channel_is_read_by_all_employees(self, carol: Browser) -> None:
+        _, me = await carol.get("/api/me")
+
+        general = next(room for room in me["rooms"] if room["id"] == "#general")
+        assert general["readers"] == 4
+
+    @pytest.mark.parametrize(
+        "conversation",
+        ["#borealis", "#general", "#nowhere", "", "dm:carol.wu:abc", "dm:max.weber:", "dm:", "\0"],
+    )
+    async def test_a_closed_conversation_looks_like_one_that_does_not_exist(
+        self, max_: Browser, conversation: str
+    ) -> None:
+        body = {"conversation": conversation, "text": "hello", "client_id": "c1"}
+
+        posted = await max_.post("/api/messages", body)
+        followed = await max_.get("/api/events", conversation=conversation)
+
+        assert posted[0] == followed[0] == 404
+        assert posted[1]["error"]["code"] == "unknown_conversation"
+        assert posted[1] == followed[1]
+
+    async def test_an_unknown_person_is_told_so_in_their_language(
+        self, site: WebSite, client: aiohttp.ClientSession
+    ) -> None:
+        stranger = Browser(site, client, "no.body")
+
+        status, body = await stranger.post(
+            "/api/conversations", {}, **{"Accept-Language": "zh-Hant-TW"}
+        )
+
+        assert status == 404
+        assert body["error"]["code"] == "unknown_user"
+        assert "通訊錄" in body["error"]["message"]
+
+    async def test_a_broken_directory_is_said_and_nothing_is_asked(
+        self, carol: Browser, site: WebSite
+    ) -> None:
+        conversation = await carol.direct()
+        site.people_file.write_text("users: [", encoding="utf-8")
+
+        body = {"conversation": conversation, "text": "hello", "client_id": "c1"}
+        status, answer = await carol.post("/api/messages", body)
+
+        assert (status, answer["error"]["code"]) == (503, "unavailable")
+        assert site.conversation.heard == []
+
+    async def test_too_many_questions_are_refused_kindly(
+        self, tmp_path: Path, client: aiohttp.ClientSession
+    ) -> None:
+        options = WebOptions(questions_per_minute=2)
+        async with WebSite(tmp_path, options=options).running() as site:
+            carol = Browser(site, client, "carol.wu")
+            conversation = await carol.direct()
+            await carol.ask(conversation, "one")
+            await carol.ask(conversation, "two")
+            body = {"conversation": conversation, "text": "three", "client_id": "c3"}
+
+            status, answer = await carol.post("/api/messages", body)
+
+        assert (status, answer["error"]["code"]) == (429, "too_many")
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        ("body", "status", "code"),
+        [
+            ("{", 400, "bad_json"),
+            ("[]", 400, "bad_json"),
+            (b"\xff\xfe", 400, "bad_json"),
+            ("[" * 100_000, 400, "bad_json"),
+            ('{"text": "\\ud800", "client_id": "c", "conversation": "x"}', 400, "bad_json"),
+            ({"text": 5, "client_id": "c1"}, 400, "bad_request"),
+            ({"text": "hi"}, 400, "bad_request"),
+            ({"text": "hi", "client_id": "../x", "conversation": "x"}, 400, "bad_request"),
+            ({"text": "  \n", "client_id": "c1"}, 400, "question_empty"),
+            ({"text": "x" * 8_001, "client_id": "c1"}, 422, "question_too_long"),
+            ({"text": "x" * 100_000, "client_id": "c1"}, 422, "question_too_long"),
+            ({"text": "x" * 300_000, "client_id": "c1"}, 413, "body_too_large"),
+        ],
+    )
+    async def test_each_mistake_has_its_message(
+        self, carol: Browser, body: Any, status: int, code: str
+    ) -> None:
+        answer = await carol.post("/api/messages", body)
+
+        assert (answer[0], answer[1]["error"]["code"]) == (status, code)
+        assert answer[1]["error"]["message"]
+
+    async def test_a_question_that_is_too_long_names_both_lengths(self, carol: Browser) -> None:
+        body = {"text": "字" * 9_000, "client_id": "c1", "conversation": await carol.direct()}
+
+        _, answer = await carol.post("/api/messages", body, **{"Accept-Language": "zh-TW"})
+
+        assert "9,000" in answer["error"]["message"]
+        assert "8,000" in answer["error"]["message"]
+
+    async def test_an_address_that_does_not_exist_is_answered_in_json(self, carol: Browser) -> None:
+        status, body = await carol.get("/api/nothing")
+
+        assert (status, body["error"]["code"]) == (404, "not_found")
+
+    @pytest.mark.parametrize("path", ["/static/adapter.py", "/static/..%2Fadapter.py", "/static/x"])
+    async def test_only_the_pages_own_files_are_served(
+        self, site: WebSite, client: aiohttp.ClientSession, path: str
+    ) -> None:
+        async with client.get(URL(site.url + path, encoded=True)) as response:
+            assert response.status == 404
+
+
+class TestOtherSites:
+    @pytest.mark.parametrize("origin", ["https://evil.example", "null", "", "http://127.0.0.1:1"])
+    async def test_another_sites_page_cannot_ask_in_somebodys_name(
+        self, carol: Browser, site: WebSite, origin: str
+    ) -> None:
+        body = {"conversation": "#verification", "text": "hello", "client_id": "c1"}
+
+        status, answer = await carol.post("/api/messages", body, Origin=origin)
+
+        assert (status, answer["error"]["code"]) == (403, "origin_refused")
+        assert site.conversation.heard == []
+
+    async def test_a_form_cannot_pose_as_the_page(self, carol: Browser) -> None:
+        status, answer = await carol.post("/api/messages", "{}", **{"Content-Type": "text/plain"})
+
+        assert (status, answer["error"]["code"]) == (415, "json_required")
+
+    @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "evil.example:80"])
+    @pytest.mark.parametrize("path", ["/", "/api/me", "/static/app.js"])
+    async def test_a_name_pointed_at_this_machine_gets_nothing(
+        self, site: WebSite, client: aiohttp.ClientSession, host: str, path: str
+    ) -> None:
+        async with client.get(site.url + path, headers={"Host": host}) as response:
+            assert response.status == 403
+
+    @pytest.mark.parametrize("path", ["/", "/api/me", "/api/nothing", "/static/app.js"])
+    async def test_every_response_keeps_the_browser_from_running_or_embedding_anything_else(
+        self, site: WebSite, client: aiohttp.ClientSession, path: str
+    ) -> None:
+        async with client.get(site.url + path) as response:
+            policy = response.headers["Content-Security-Policy"]
+            headers = response.headers
+
+        assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
+        assert "frame-ancestors 'none'" in policy
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Referrer-Policy"] == "no-referrer"
+        assert (headers["Cache-Control"] == "no-store") == path.startswith("/api")
+
+    async def test_an_unchanged_file_is_not_sent_again(
+        self, site: WebSite, client: aiohttp.ClientSession
+    ) -> None:
+        async with client.get(site.url + "/static/app.js") as response:
+            etag = response.headers["ETag"]
+
+        async with client.get(
+            site.url + "/static/app.js", headers={"If-None-Match": etag}
+        ) as response:
+            assert response.status == 304
+
+
+class TestModes:
+    @pytest.mark.parametrize("host", ["0.0.0.0", "", "::", "192.168.1.5", "shifu.example"])
+    def test_the_playground_listens_on_this_machine_only(self, host: str) -> None:
+        with pytest.raises(ShifuError, match="only listens on this machine"):
+            WebAccess(WebMode.PLAYGROUND, host)
+
+    @pytest.mark.parametrize("ancestor", ["*", "intranet", "https://a.example; script-src *"])
+    def test_who_may_embed_the_page_is_named_by_origin(self, ancestor: str) -> None:
+        with pytest.raises(ShifuError, match="give an origin"):
+            WebAccess(WebMode.HEADER, "0.0.0.0", frame_ancestors=(ancestor,))
+
+    async def test_behind_a_proxy_its_header_says_who_asks(
+        self, tmp_path: Path, client: aiohttp.ClientSession
+    ) -> None:
+        async with WebSite(tmp_path, mode=WebMode.HEADER).running() as site:
+            headers = {"X-Forwarded-User": "carol.wu"}
+            async with client.get(site.url + "/api/me", headers=headers) as response:
+                me = await response.json()
+
+        assert me["me"]["id"] == "carol.wu"
+        assert me["people"] is None
+
+    @pytest.mark.parametrize(
+        ("headers", "query", "status", "code"),
+        [
+            ([], "", 401, "not_signed_in"),
+            ([("X-Forwarded-User", " ")], "", 401, "not_signed_in"),
+            (
+                [("X-Forwarded-User", "carol.wu"), ("X-Forwarded-User", "david.hsu")],
+                "",
+                401,
+                "not_signed_in",
+            ),
+            ([("X-Forwarded-User", "no.body")], "", 403, "unknown_user"),
+            ([("X-Forwarded-User", "carol.wu")], "?as=david.hsu", 403, "acting_refused"),
+        ],
+    )
+    async def test_behind_a_proxy_nobody_is_anyone_else(
+        self,
+        tmp_path: Path,
+        client: aiohttp.ClientSession,
+        headers: list[tuple[str, str]],
+        query: str,
+        status: int,
+        code: str,
+    ) -> None:
+        async with (
+            WebSite(tmp_path, mode=WebMode.HEADER).running() as site,
+            client.get(site.url + "/api/me" + query, headers=headers) as response,
+        ):
+            assert response.status == status
+            assert (await response.json())["error"]["code"] == code
+
+    async def test_behind_a_proxy_the_origin_is_the_public_one(
+        self, tmp_path: Path, client: aiohttp.ClientSession
+    ) -> None:
+        mode, origins = WebMode.HEADER, (PUBLIC_ORIGIN,)
+        async with WebSite(tmp_path, mode=mode, public_origins=origins).running() as site:
+            carol = Browser(site, client, "")
+            carol.headers["X-Forwarded-User"] = "carol.wu"
+
+            own = await carol.post("/api/conversations", {}, Origin=PUBLIC_ORIGIN)
+            other = await carol.post("/api/conversations", {})
+
+        assert (own[0], other[0]) == (201, 403)
+
+
+async def test_a_body_that_never_ends_is_given_up(
+    site: WebSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.web.guard.BODY_TIMEOUT_S", 0.1)
+    url = URL(site.url)
+    reader, writer = await asyncio.open_connection(url.host, url.port, family=socket.AF_INET)
+    writer.write(
+        f"POST /api/conversations?as=carol.wu HTTP/1.1\r\nHost: {url.authority}\r\n"
+        f"Origin: {site.url}\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{{".encode()
+    )
+
+    async with asyncio.timeout(10):
+        status = await reader.readline()
+
+    assert b"408" in status
+    writer.close()
