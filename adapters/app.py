@@ -27,8 +27,6 @@ from retrieval.embedded_store import EmbeddedStore
 from retrieval.ingest.sync import Synchroniser
 from retrieval.local_embedder import LocalEmbedder
 from retrieval.models import Embedder, LanguageModel
-from retrieval.openai_client import open_client
-from retrieval.openai_models import OpenAIEmbedder, OpenAIModel
 from retrieval.pipeline import AnswerPipeline
 from retrieval.store import ChunkStore
 from retrieval.types import Language
@@ -139,7 +137,6 @@ def web_application(
     """The one HTTP application: the web chat, and whether we live and are ready."""
     adapter = WebAdapter(
         converse=conversations.manager.handle,
-        share=None,  # type: ignore
         directory=conversations.directory,
         store_fetch=knowledge.store.fetch,
         state=conversations.state,
@@ -204,6 +201,9 @@ async def _embedder(settings: Settings, open_things: AsyncExitStack) -> Embedder
             )
         return LocalEmbedder()
     if provider is EmbeddingsProvider.OPENAI:
+        from retrieval.openai_client import open_client
+        from retrieval.openai_models import OpenAIEmbedder
+
         client = open_client(
             settings.embeddings.base_url, settings.embeddings_key, setting="SHIFU_EMBEDDINGS"
         )
@@ -215,6 +215,10 @@ async def _embedder(settings: Settings, open_things: AsyncExitStack) -> Embedder
 async def _model(settings: Settings, open_things: AsyncExitStack) -> LanguageModel | None:
     if not settings.has_model:
         return None
+    # Here, since it takes a second to import, which nobody without a model should wait for.
+    from retrieval.openai_client import open_client
+    from retrieval.openai_models import OpenAIModel
+
     client = open_client(
         settings.model.base_url, settings.model_key, timeout_s=settings.model.timeout_s
     )

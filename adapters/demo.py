@@ -15,14 +15,14 @@ TENANT = "qinglan"
 
 SUGGESTIONS = {
     Language.ENGLISH: (
-        "How many days of annual leave do I get after three years?",
-        "What is the salary band of a P5 engineer?",
+        "How many days a week may I work from home?",
+        "What is the monthly salary band of a G4 senior engineer?",
         "When does Borealis tape out?",
         "What does mcause hold after a trap on RISC-V?",
     ),
     Language.CHINESE: (
         "到職滿三年有幾天特休？",
-        "P5 工程師的薪資範圍是多少？",
+        "國內出差過夜的日支費是多少？",
         "Borealis 什麼時候 tape-out？",
         "低溫時石英振盪器為什麼不起振？",
     ),
@@ -37,9 +37,13 @@ class _Shown:
 
 
 _QUESTIONS = (
-    _Shown("amy.lin", "What is the salary band of a P5 engineer?", "may read the salary bands"),
-    _Shown("leo.fang", "What is the salary band of a P5 engineer?", "may not"),
-    _Shown("leo.fang", "出差到國外的每日膳雜費上限是多少？", "asks in Chinese"),
+    _Shown(
+        "amy.lin",
+        "What is the monthly salary band of a G4 senior engineer?",
+        "may read the salary bands",
+    ),
+    _Shown("leo.fang", "What is the monthly salary band of a G4 senior engineer?", "may not"),
+    _Shown("leo.fang", "到職滿三年有幾天特休？", "asks in Chinese"),
 )
 
 

@@ -1,5 +1,8 @@
 """From a message and what was said before to a checked answer: follow-ups, second looks, cost."""
 
+import asyncio
+from collections.abc import Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from bot.follow_up import is_follow_up, stand_alone
@@ -13,18 +16,26 @@ from retrieval.models import LanguageModel
 from retrieval.pipeline import AnswerPipeline
 from retrieval.prompts import Exchange, parse_rewrite, rewrite_messages
 from retrieval.store import ChunkStore
-from retrieval.types import Answer, Usage
+from retrieval.types import Answer, Language, Usage
 
 _REWRITE_TOKENS = 200
+_REWRITE_TIMEOUT_S = 15
 _HISTORY_TURNS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """An answer, and the stand-alone question that it answers."""
+    """
+    An answer, and the stand-alone question that it answers.
+
+    Attributes:
+        chunk_ids: Every passage that went into either, those of earlier turns included: what the
+            model was told of them may show in its wording.
+    """
 
     answer: Answer
     standalone: str
+    chunk_ids: tuple[str, ...]
 
 
 class Answerer:
@@ -54,10 +65,23 @@ class Answerer:
             StoreUnavailable: If the store does not answer.
             ModelUnavailable: If the embedder does not answer.
         """
-        turns = await self._still_allowed(session, scope)
+        turns = (await self._still_allowed(session, scope))[-_HISTORY_TURNS:]
+        if not is_follow_up(text, turns):
+            turns = []
         question, usage = await self._understood(text, turns)
         answer = await self._pipeline.ask(question, scope, on_progress=on_progress)
-        return Answered(replace(answer, usage=_sum(usage, answer.usage)), question.standalone)
+        return Answered(
+            replace(answer, usage=_sum(usage, answer.usage)),
+            question.standalone,
+            chunk_ids=tuple(
+                dict.fromkeys(
+                    [
+                        *(citation.chunk.id for citation in answer.citations),
+                        *(chunk_id for turn in turns for chunk_id in turn.chunk_ids),
+                    ]
+                )
+            ),
+        )
 
     async def would_add(self, answered: Answered, wider: AccessScope, shown: AccessScope) -> bool:
         """
@@ -79,29 +103,36 @@ class Answerer:
         )
         return [turn for turn in session.turns if allowed.issuperset(turn.chunk_ids)]
 
-    async def _understood(self, text: str, turns: list[Turn]) -> tuple[Question, Usage | None]:
+    async def _understood(self, text: str, turns: Sequence[Turn]) -> tuple[Question, Usage | None]:
+        """The question with what it takes from *turns*, none for a question that stands alone."""
         language = language_of(text)
-        recent = turns[-_HISTORY_TURNS:]
-        history = tuple(Exchange(turn.question, turn.answer) for turn in recent)
-        searches: tuple[str, ...] = (stand_alone(text, recent),)
+        history = tuple(Exchange(turn.question, turn.answer) for turn in turns)
+        searches: tuple[str, ...] = (stand_alone(text, turns),)
         usage: Usage | None = None
-        if self._model is not None and is_follow_up(text, recent):
-            reply = ""
-            try:
-                messages = rewrite_messages(text, history)
-                async for part in self._model.stream(messages, max_tokens=_REWRITE_TOKENS):
-                    if isinstance(part, Usage):
-                        usage = part
-                    else:
-                        reply += part
-            except ModelError:
-                # The words alone will do; if the model is down, the answer says so itself.
-                reply = ""
-            forms = parse_rewrite(reply)
+        if self._model is not None and turns:
+            forms, usage = await _rewritten(self._model, text, history)
             if language in forms:
                 own = forms.pop(language)
                 searches = (own, *forms.values())
         return Question(text, language, searches, history), usage
+
+
+async def _rewritten(
+    model: LanguageModel, text: str, history: Sequence[Exchange]
+) -> tuple[dict[Language, str], Usage | None]:
+    reply, usage = "", None
+    stream = model.stream(rewrite_messages(text, history), max_tokens=_REWRITE_TOKENS)
+    try:
+        async with asyncio.timeout(_REWRITE_TIMEOUT_S), aclosing(stream) as parts:  # type: ignore[type-var]
+            async for part in parts:
+                if isinstance(part, Usage):
+                    usage = part
+                else:
+                    reply += part
+    except (ModelError, TimeoutError):
+        # The words alone will do; if the model is down, the answer says so itself.
+        return {}, usage
+    return parse_rewrite(reply), usage
 
 
 def _sum(first: Usage | None, second: Usage | None) -> Usage | None:

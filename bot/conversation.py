@@ -106,10 +106,14 @@ class ConversationManager:
         status = Reply(ReplyKind.STATUS, texts.SEARCHING[language], language)
         posted = await channel.post(status, message.conversation)
         try:
-            await self._reply_in(posted, message, channel, language)
+            shared = await self._reply_in(posted, message, channel, language)
         except asyncio.CancelledError:
-            await asyncio.shield(channel.update(posted, _notice(texts.STOPPED[language], language)))
+            with suppress(ChannelUnavailable):
+                stopped = _notice(texts.STOPPED[language], language)
+                await asyncio.shield(channel.update(posted, stopped))
             raise
+        if shared is not None and message.conversation.kind is not ConversationKind.DIRECT:
+            await self._reply_to_asker(shared, message, channel)
 
     async def _immediate_reply(self, message: IncomingMessage, language: Language) -> str | None:
         """The text for what needs no search, or None for a question."""
@@ -141,15 +145,15 @@ class ConversationManager:
 
     async def _reply_in(
         self, posted: MessageRef, message: IncomingMessage, channel: Channel, language: Language
-    ) -> None:
+    ) -> "_Shared | None":
         """Fill the posted message; whatever goes wrong ends in a sentence that says what to do."""
         started = time.perf_counter()
         try:
-            async with self._turn_of(message):
+            async with self._turn_of(_shared_key(message)):
                 async with asyncio.timeout(self._turn_timeout_s):
-                    await self._answer(posted, message, channel)
+                    shared = await self._answer(posted, message, channel)
             log.info("turn.answered", took_s=round(time.perf_counter() - started, 3))
-            return
+            return shared
         except ConversationBusy:
             failure = texts.BUSY[language]
             log.warning("turn.busy")
@@ -172,36 +176,54 @@ class ConversationManager:
             failure = texts.FAILED[language].format(turn=turn)
             log.exception("turn.failed")
         await channel.update(posted, _notice(failure, language))
+        return None
+
+    async def _reply_to_asker(
+        self, shared: "_Shared", message: IncomingMessage, channel: Channel
+    ) -> None:
+        """
+        The private part of a turn. It has a lock and a deadline of its own, and fails in silence:
+        neither a wait nor an apology in the shared conversation may hint at it.
+        """
+        try:
+            async with self._turn_of(_private_key(message)):
+                async with asyncio.timeout(self._turn_timeout_s):
+                    await self._answer_asker(shared, message, channel)
+        except Exception:
+            log.exception("turn.private_reply_failed")
 
     @asynccontextmanager
-    async def _turn_of(self, message: IncomingMessage) -> AsyncIterator[None]:
+    async def _turn_of(self, key: str) -> AsyncIterator[None]:
         """Hold the conversation; without Redis turns may overlap, which is better than silence."""
-        async with AsyncExitStack() as held:
-            try:
-                await held.enter_async_context(_released(self._state, message.conversation.key))
-            except TimeoutError as error:
-                raise ConversationBusy from error
-            except StateUnavailable:
-                log.warning("turn.without_lock")
-            yield
-
-    async def _answer(self, posted: MessageRef, message: IncomingMessage, channel: Channel) -> None:
-        memory = _Memory(self._state)
+        has_ended = False
         try:
-            shared = await self._answer_everybody(posted, message, channel, memory)
+            async with AsyncExitStack() as held:
+                try:
+                    await held.enter_async_context(self._state.lock(key))
+                except TimeoutError as error:
+                    raise ConversationBusy from error
+                except StateUnavailable:
+                    log.warning("turn.without_lock")
+                yield
+                has_ended = True
+        except StateUnavailable:
+            # Only its release failed: it frees itself, and the reply stands.
+            if not has_ended:
+                raise
+
+    async def _answer(
+        self, posted: MessageRef, message: IncomingMessage, channel: Channel
+    ) -> "_Shared":
+        try:
+            return await self._answer_everybody(posted, message, channel)
         except ReadersChanged:
             # Once more for those who read now; if they change again, nobody is answered.
-            shared = await self._answer_everybody(posted, message, channel, memory)
-        if message.conversation.kind is not ConversationKind.DIRECT:
-            await self._answer_asker(shared, message, channel, memory)
+            return await self._answer_everybody(posted, message, channel)
 
     async def _answer_everybody(
-        self,
-        posted: MessageRef,
-        message: IncomingMessage,
-        channel: Channel,
-        memory: "_Memory",
+        self, posted: MessageRef, message: IncomingMessage, channel: Channel
     ) -> "_Shared":
+        memory = _Memory(self._state)
         audience = await self._audience_of(message)
         session = await memory.load(_shared_key(message))
         last_update = time.monotonic()
@@ -234,7 +256,7 @@ class ConversationManager:
         return _Shared(answered, audience)
 
     async def _answer_asker(
-        self, shared: "_Shared", message: IncomingMessage, channel: Channel, memory: "_Memory"
+        self, shared: "_Shared", message: IncomingMessage, channel: Channel
     ) -> None:
         """
         A fuller answer that the asker alone sees, when the asker alone may read what matters.
@@ -251,6 +273,7 @@ class ConversationManager:
         if not await self._answerer.would_add(shared.answered, own.scope, shown):
             return
         key = _private_key(message)
+        memory = _Memory(self._state)
         session = await memory.load(key)
         answered = await self._answerer.answer(message.text, session, own.scope)
         if answered.answer.band is not Band.ANSWERED:
@@ -301,7 +324,7 @@ class _Memory:
             question=message.text,
             standalone=answered.standalone,
             answer=answered.answer.text,
-            chunk_ids=tuple(dict.fromkeys(c.chunk.id for c in answered.answer.citations)),
+            chunk_ids=answered.chunk_ids,
             language=answered.answer.language,
             at=datetime.now(UTC),
         )
@@ -309,18 +332,6 @@ class _Memory:
             await self._state.save_session(key, session.with_turn(turn))
         except StateUnavailable:
             self.failed = True
-
-
-@asynccontextmanager
-async def _released(state: State, key: str) -> AsyncIterator[None]:
-    """The lock of *key*, whose release may fail: it then frees itself, and the reply stands."""
-    lock = state.lock(key)
-    await lock.__aenter__()
-    try:
-        yield
-    finally:
-        with suppress(StateUnavailable):
-            await lock.__aexit__(None, None, None)
 
 
 def _notice(text: str, language: Language) -> Reply:

@@ -14,8 +14,11 @@ _OPENING = re.compile(
     re.I,
 )
 _POINTING = re.compile(
-    r"\b(?:it|its|that|this|these|those|they|them|their|there|the same|the former|the latter|he|she|him|her)\b|"
-    r"它|他們|她們|他|她|這個|那個|這些|那些|這種|這樣|那樣|上述|前者|後者|剛剛|剛才|同樣|其中|這份|這條|該",
+    # Not IT, the department; not "is there"; not "the form that"; not 其他 or 應該.
+    r"\b(?:(?-i:it|It|its|Its)|(?<!the )(?<!is )(?<!are )there|this|these|those|they|them|their|he|she|him|her)\b|"
+    r"\b(?:about|does|did|is|was|do|for|like|of|than|to|with|after|before|without) that\b|\bthat\W*$|"
+    r"\bthe (?:same|former|latter)\b|"
+    r"它|他們|她們|(?<!其)他|她|這個|那個|這些|那些|這種|這樣|那樣|上述|前者|後者|剛剛|剛才|同樣|其中|這份|這條|這段|那段|(?<!應)該",
     re.I,
 )
 _CLOSING_PARTICLE = re.compile(r"呢[？?]?\s*$")
@@ -34,7 +37,8 @@ def is_follow_up(question: str, turns: Sequence[Turn]) -> bool:
         return True
     content = content_tokens(question)
     chinese = sum(is_chinese(token) for token in content)
-    is_short = len(content) - chinese <= 2 and chinese <= 3
+    # "How long is parental leave?" has two words that carry meaning and needs no others.
+    is_short = len(content) - chinese <= 1 and chinese <= 2
     # A long question with "it" in it usually says itself what "it" is.
     points_back = bool(_POINTING.search(question)) and len(content) - chinese <= 6 and chinese <= 14
     return is_short or points_back

@@ -74,7 +74,6 @@ class Reply:
         text: Markdown without links; markers such as `[1]` stand for *citations*.
         band: How sure we are; None when this answers no question.
         feedback_id: Set when people may say whether the answer helped.
-        can_share: A private reply whose asker may have it regenerated for the whole channel.
     """
 
     kind: ReplyKind
@@ -86,7 +85,6 @@ class Reply:
     notice: str | None = None
     suggestions: tuple[str, ...] = ()
     feedback_id: str | None = None
-    can_share: bool = False
 
     @property
     def is_final(self) -> bool:

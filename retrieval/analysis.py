@@ -59,17 +59,24 @@ def words(text: str) -> list[str]:
 
 def content_tokens(text: str) -> list[str]:
     """The distinct tokens that carry meaning: no function words, no single Chinese characters."""
-    return list(dict.fromkeys(token for token in analyse(text) if _is_content(token)))
+    return list(dict.fromkeys(token for token in analyse(text) if is_content(token)))
 
 
 def is_chinese(token: str) -> bool:
     return bool(_CJK_CHARACTER.match(token))
 
 
-def _is_content(token: str) -> bool:
+def is_function_word(token: str) -> bool:
+    """A token that stands in most texts of its language whatever they are about."""
     if is_chinese(token):
-        return len(token) == 2 and not _chinese_function_characters().issuperset(token)
-    return token not in _english_function_stems() and not (len(token) == 1 and token.isalpha())
+        return _chinese_function_characters().issuperset(token)
+    return token in _english_function_stems()
+
+
+def is_content(token: str) -> bool:
+    """A token that carries meaning: no function word, no single Chinese character or Latin letter."""
+    is_long_enough = len(token) == 2 if is_chinese(token) else len(token) > 1 or token.isdigit()
+    return is_long_enough and not is_function_word(token)
 
 
 def fold(text: str) -> str:

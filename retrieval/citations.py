@@ -3,26 +3,27 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from retrieval.analysis import cjk_share, content_tokens, fold
+from retrieval.links import without_links
 from retrieval.models import Embedder
 from retrieval.ranking import chunk_tokens
 from retrieval.sentences import sentences
 from retrieval.types import Passage
 
-_MARKER = re.compile(r"\s*[\[【［](\d{1,2}(?:\s*[,，、]\s*\d{1,2})*)[\]】］]")
+_BRACKETED_NUMBERS = re.compile(r"[\[【［](\d{1,2}(?:\s*[,，、]\s*\d{1,2})*)[\]】］]")
+_MARKER = re.compile(r"\s*" + _BRACKETED_NUMBERS.pattern)
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_THOUSANDS_SEPARATOR = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_LIST_NUMBER = re.compile(r"^\s*\d{1,3}[.)]\s+")
 _SENTENCE_END = re.compile(
     r"(?:[。！？；]|[.!?](?=\s|[\[【［]))[」』”\"）)]*(?:\s*[\[【［][\d\s,，、]+[\]】］])*\s*|\n+"
 )
-_IMAGE = re.compile(r"!\[[^\]\n]*\]\s*(?:\([^)\n]*\)?|\[[^\]\n]*\])")
-_LINK = re.compile(r"\[([^\]\n]*)\]\s*\((?:[^()\n]|\([^)\n]*\))*\)?")
-_LINK_DEFINITION = re.compile(r"^\s*\[[^\]\n]+\]:\s*\S+.*$", re.M)
-_ADDRESS = re.compile(
-    r"<?(?:\b[a-z][a-z0-9+.\-]{1,20}://|\bwww\.|\b(?:javascript|data|vbscript|mailto):)[^\s<>()\[\]「」，。；、）】]+>?",
-    re.I,
+_UNFINISHED_MARKER = re.compile(r"[\[【［][\d\s,，、]*")
+_NO_SENTENCE_END = re.compile(
+    r"(?:(?:^|\n)[\s*>-]*\d{1,3}|\b(?:e\.g|i\.e|etc|vs|cf|no|fig|approx|dr|mr|ms))\.$", re.I
 )
-_TAG = re.compile(r"</?[a-zA-Z!][^<>\n]{0,400}>")
 
 _SUPPORTING_COVERAGE = 0.5
 _SUPPORTING_COSINE = 0.5
@@ -56,12 +57,9 @@ class SentenceBuffer:
         """The sentences that are finished now: something after their end has been seen."""
         self._text += text
         finished = []
-        while match := _SENTENCE_END.search(self._text):
-            # At the very end a marker or a closing quote may still follow.
-            if match.end() == len(self._text) and "\n" not in match.group():
-                break
-            finished.append(self._text[: match.end()])
-            self._text = self._text[match.end() :]
+        while end := _first_end(self._text):
+            finished.append(self._text[:end])
+            self._text = self._text[end:]
         return finished
 
     def flush(self) -> list[str]:
@@ -69,18 +67,9 @@ class SentenceBuffer:
         return [rest] if rest.strip() else []
 
 
-def without_links(text: str) -> str:
-    """
-    *text* with nothing in it that can be followed or fetched: no link, image, address or tag.
-
-    Links in an answer come from the sources' own metadata alone; an address in a document or in a
-    model's sentence may carry data away.
-    """
-    text = _IMAGE.sub("", text)
-    text = _LINK_DEFINITION.sub("", text)
-    text = _LINK.sub(r"\1", text)
-    text = _ADDRESS.sub("…", text)
-    return _TAG.sub("", text)
+def without_markers(text: str) -> str:
+    """*text* whose own bracketed numbers cannot be taken for citations of ours."""
+    return _BRACKETED_NUMBERS.sub(r"(\1)", text)
 
 
 async def check_sentence(
@@ -99,43 +88,71 @@ async def check_sentence(
     text = without_links(_MARKER.sub("", sentence))
     if not any(c.isalnum() for c in text):
         return None
-    claimed = [n - 1 for n in cited if 1 <= n <= len(passages)]
-    supporting = [i for i in claimed if await _supports(passages[i], text, embedder)]
-    if not supporting:
-        others = [i for i in range(len(passages)) if i not in claimed]
-        supporting = [i for i in others if await _supports(passages[i], text, embedder)][:1]
-    return CheckedSentence(text, tuple(dict.fromkeys(supporting))) if supporting else None
+    claimed = list(dict.fromkeys(n - 1 for n in cited if 1 <= n <= len(passages)))
+    supporting = [i for i in claimed if await _supports(passages[i], text, embedder, is_cited=True)]
+    if supporting:
+        return CheckedSentence(text, tuple(supporting))
+    for i, passage in enumerate(passages):
+        if i not in claimed and await _supports(passage, text, embedder, is_cited=False):
+            return CheckedSentence(text, (i,))
+    return None
 
 
 def cited_numbers(sentence: str) -> list[int]:
     return [int(n) for group in _MARKER.findall(sentence) for n in re.findall(r"\d+", group)]
 
 
-async def _supports(passage: Passage, sentence: str, embedder: Embedder | None) -> bool:
+def _first_end(text: str) -> int | None:
+    """Where the first sentence ends, its markers included; None while more may belong to it."""
+    for match in _SENTENCE_END.finditer(text):
+        rest = text[match.end() :]
+        if not rest or _UNFINISHED_MARKER.fullmatch(rest):
+            return None
+        if not _NO_SENTENCE_END.search(text[: match.start() + 1]):
+            return match.end()
+    return None
+
+
+async def _supports(
+    passage: Passage, sentence: str, embedder: Embedder | None, *, is_cited: bool
+) -> bool:
     chunk = passage.chunk
-    if not _numbers_occur(
-        sentence, "\n".join([chunk.document.title, *chunk.heading_path, chunk.text])
-    ):
+    text = "\n".join([chunk.document.title, *chunk.heading_path, chunk.text])
+    if not _numbers_occur(_LIST_NUMBER.sub("", sentence), text):
         return False
-    wanted = content_tokens(sentence)
+    wanted = content_tokens(_LIST_NUMBER.sub("", sentence))
     if not wanted:
-        return True
+        return is_cited
     found = frozenset(chunk_tokens(chunk))
     if sum(token in found for token in wanted) / len(wanted) >= _SUPPORTING_COVERAGE:
         return True
     crosses = (cjk_share(sentence) > 0.2) != (cjk_share(chunk.text) > 0.2)
     if embedder is None:
         # Words of another script cannot meet; the numbers and the model's own citation must do.
-        return crosses
+        return crosses and is_cited
     vectors = await embedder.embed([sentence, *(sentences(chunk.text) or [chunk.text])])
     needed = _SUPPORTING_COSINE_OTHER_SCRIPT if crosses else _SUPPORTING_COSINE
     return bool((vectors[1:] @ vectors[0]).max() >= needed)
 
 
 def _numbers_occur(sentence: str, text: str) -> bool:
-    folded = fold(text)
+    folded = _THOUSANDS_SEPARATOR.sub("", fold(text))
     present = set(_NUMBER.findall(folded))
     return all(
-        number in present or any(fold(word) in folded for word in _NUMBER_WORDS.get(number, ()))
-        for number in _NUMBER.findall(fold(sentence))
+        number in present or (number in _NUMBER_WORDS and _in_words(number).search(folded))
+        for number in _NUMBER.findall(_THOUSANDS_SEPARATOR.sub("", fold(sentence)))
+    )
+
+
+@cache
+def _in_words(number: str) -> re.Pattern[str]:
+    """The number's words standing alone: no "ten" in "often", no 十 in 二十, no "four" in "twenty-four"."""
+    chinese = "〇零一二三四五六七八九十百千万两"
+    return re.compile(
+        "|".join(
+            rf"(?<!ty-)\b{word}\b(?!-(?:one|two|three|four|five|six|seven|eight|nine)\b)"
+            if word.isascii()
+            else rf"(?<![{chinese}]){fold(word)}(?![{chinese}])"
+            for word in _NUMBER_WORDS[number]
+        )
     )

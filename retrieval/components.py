@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from haystack import component
@@ -10,15 +10,16 @@ from haystack import component
 from retrieval.access import AccessScope
 from retrieval.analysis import query_tokens
 from retrieval.evidence import Evidence, judge
+from retrieval.glossary import Glossary
 from retrieval.grounding import GroundedWriter, ProgressCallback
 from retrieval.models import Embedder
 from retrieval.prompts import Exchange
-from retrieval.ranking import rerank
+from retrieval.ranking import QuestionTerms, is_chinese_text, rerank
 from retrieval.store import ChunkStore, SearchQuery
 from retrieval.types import Answer, Language, Passage
 
 ALPHA = 0.4
-"""Weight of the vectors where question and passages share a script; measured, see benchmarks/README.md."""
+"""Weight of the vectors in choosing the candidates; the reranker weighs anew."""
 
 _ASYNC_ONLY = "Haystack requires this method; the pipeline is only ever run asynchronously"
 
@@ -49,27 +50,39 @@ class Question:
 
 @component
 class QueryEncoder:
-    """Search tokens and vectors of every form of the question."""
+    """What to search for: the question's own words with its vector, and its words in the other language."""
 
-    def __init__(self, embedder: Embedder | None) -> None:
+    def __init__(self, embedder: Embedder | None, glossary: Glossary) -> None:
         self._embedder = embedder
+        self._glossary = glossary
 
-    @component.output_types(queries=list[SearchQuery])
+    @component.output_types(queries=list[SearchQuery], terms=QuestionTerms)
     async def run_async(self, question: Question) -> dict[str, Any]:
-        vectors = (
-            await self._embedder.embed(question.searches)
+        terms = self._terms(question)
+        vector = (
+            (await self._embedder.embed([question.standalone]))[0]
             if self._embedder is not None
-            else [None] * len(question.searches)
+            else None
         )
-        queries = [
-            SearchQuery(tuple(query_tokens(text)), vector, ALPHA if vector is not None else 0.0)
-            for text, vector in zip(question.searches, vectors, strict=True)
-        ]
-        return {"queries": queries}
+        queries = [SearchQuery(terms.own, vector, ALPHA if vector is not None else 0.0)]
+        if terms.other:
+            queries.append(SearchQuery(terms.other, vector))
+        return {"queries": queries, "terms": terms}
 
-    @component.output_types(queries=list[SearchQuery])
+    @component.output_types(queries=list[SearchQuery], terms=QuestionTerms)
     def run(self, question: Question) -> dict[str, Any]:
         raise NotImplementedError(_ASYNC_ONLY)
+
+    def _terms(self, question: Question) -> QuestionTerms:
+        is_chinese = is_chinese_text(question.standalone)
+        own = [form for form in question.searches if is_chinese_text(form) is is_chinese]
+        other = [form for form in question.searches if is_chinese_text(form) is not is_chinese]
+        translated = [token for form in other for token in query_tokens(form)]
+        return QuestionTerms(
+            question.standalone,
+            own=tuple(token for form in own for token in query_tokens(form)),
+            other=(*translated, *self._glossary.other_language_tokens(question.standalone)),
+        )
 
 
 @component
@@ -81,26 +94,28 @@ class ScopedRetriever:
 
     @component.output_types(passages=list[Passage], took_s=float)
     async def run_async(
-        self, queries: list[SearchQuery], scope: AccessScope, top_k: int
+        self, queries: list[SearchQuery], terms: QuestionTerms, scope: AccessScope, top_k: int
     ) -> dict[str, Any]:
         started = time.perf_counter()
-        found = [await self._store.search(query, scope, top_k=top_k) for query in queries]
-        return {"passages": best_of(found, top_k=top_k), "took_s": time.perf_counter() - started}
+        own, *others = [await self._store.search(query, scope, top_k=top_k) for query in queries]
+        passages = join_by_script(terms, own, others[0] if others else [])
+        return {"passages": passages, "took_s": time.perf_counter() - started}
 
     @component.output_types(passages=list[Passage], took_s=float)
-    def run(self, queries: list[SearchQuery], scope: AccessScope, top_k: int) -> dict[str, Any]:
+    def run(
+        self, queries: list[SearchQuery], terms: QuestionTerms, scope: AccessScope, top_k: int
+    ) -> dict[str, Any]:
         raise NotImplementedError(_ASYNC_ONLY)
 
 
 @component
 class PassageReranker:
-    """Proximity and best sentence on top of the fused score; near-duplicates collapse."""
+    """Meaning, proximity and best sentence; near-duplicates collapse."""
 
     @component.output_types(passages=list[Passage], took_s=float)
-    def run(self, question: Question, passages: list[Passage], keep: int) -> dict[str, Any]:
+    def run(self, terms: QuestionTerms, passages: list[Passage], keep: int) -> dict[str, Any]:
         started = time.perf_counter()
-        # A translation is in the script of the passages it found; judge each by the form it shares.
-        ranked = rerank(" ".join(question.searches), passages, top_k=keep)
+        ranked = rerank(terms, passages, top_k=keep)
         return {"passages": ranked, "took_s": time.perf_counter() - started}
 
 
@@ -108,24 +123,11 @@ class PassageReranker:
 class EvidenceJudge:
     """Whether the passages suffice to answer."""
 
-    def __init__(self, embedder: Embedder | None) -> None:
-        self._embedder = embedder
-
     @component.output_types(evidence=Evidence, took_s=float)
-    async def run_async(
-        self, question: Question, queries: list[SearchQuery], passages: list[Passage]
-    ) -> dict[str, Any]:
+    def run(self, terms: QuestionTerms, passages: list[Passage]) -> dict[str, Any]:
         started = time.perf_counter()
-        evidence = await judge(
-            " ".join(question.searches), queries[0].vector, passages, self._embedder
-        )
+        evidence = judge(terms, passages)
         return {"evidence": evidence, "took_s": time.perf_counter() - started}
-
-    @component.output_types(evidence=Evidence, took_s=float)
-    def run(
-        self, question: Question, queries: list[SearchQuery], passages: list[Passage]
-    ) -> dict[str, Any]:
-        raise NotImplementedError(_ASYNC_ONLY)
 
 
 @component
@@ -164,11 +166,21 @@ class AnswerWriter:
         raise NotImplementedError(_ASYNC_ONLY)
 
 
-def best_of(results: Sequence[Sequence[Passage]], *, top_k: int) -> list[Passage]:
-    """Several result lists as one: each passage with its best score."""
-    best: dict[str, Passage] = {}
-    for passage in (passage for result in results for passage in result):
-        known = best.get(passage.chunk.id)
-        if known is None or passage.score > known.score:
-            best[passage.chunk.id] = passage
-    return sorted(best.values(), key=lambda p: (-p.score, p.chunk.id))[:top_k]
+def join_by_script(
+    terms: QuestionTerms, own: Sequence[Passage], other: Sequence[Passage]
+) -> list[Passage]:
+    """
+    What the question's own words and its translation's found, each passage once.
+
+    A passage's lexical score is that of the words in its own script: a translation's technical terms
+    found in text of the question's script say nothing that the question itself does not say better.
+    """
+    translated = {p.chunk.id: p for p in other if terms.crosses(p)}
+    joined = [
+        replace(p, lexical=translated[p.chunk.id].lexical if p.chunk.id in translated else 0.0)
+        if terms.other and terms.crosses(p)
+        else p
+        for p in own
+    ]
+    known = {passage.chunk.id for passage in own}
+    return joined + [p for i, p in translated.items() if i not in known]

@@ -13,6 +13,7 @@ from retrieval.embedded.access_sets import AccessSets, Verdict
 from retrieval.embedded.changes import drop_old_changes
 from retrieval.embedded.database import Database
 from retrieval.embedded.lexical import IndexDamaged, LexicalIndex
+from retrieval.embedded.sentence_vectors import sentence_similarity, store_sentence_vectors
 from retrieval.embedded.vectors import VectorIndex, enter_space, store_vectors
 from retrieval.errors import StoreUnavailable
 from retrieval.store import CANDIDATES, SearchQuery, StoreCounts, relative_score_fusion
@@ -106,10 +107,16 @@ class EmbeddedStore:
     async def chunks_without_vector(self, *, limit: int) -> list[Chunk]:
         return await self._read(lambda c: ledger.read_chunks_without_vector(c, limit))
 
-    async def write_vectors(self, vectors: Mapping[str, FloatArray]) -> None:
+    async def write_vectors(
+        self,
+        vectors: Mapping[str, FloatArray],
+        *,
+        sentences: Mapping[str, FloatArray] | None = None,
+    ) -> None:
         def write_vectors() -> None:
             with self._database.transaction() as connection:
                 store_vectors(connection, vectors, self._embedder_name)
+                store_sentence_vectors(connection, sentences or {})
                 drop_old_changes(connection)
 
         await asyncio.to_thread(write_vectors)
@@ -125,8 +132,7 @@ class EmbeddedStore:
         database = Database.open(folder)
         try:
             if embedder_name is not None:
-                with database.transaction() as connection:
-                    enter_space(connection, embedder_name)
+                enter_space(database, embedder_name)
             index = LexicalIndex(folder / "index", database)
             index.catch_up()
         except BaseException:
@@ -153,7 +159,7 @@ class EmbeddedStore:
             candidates = _Candidates(connection, self._sets.verdict(scope))
             lexical = candidates.of(partial(self._rank_by_words, query.tokens))
             similarity: dict[int, float] = {}
-            if matrix is not None and query.vector is not None:
+            if matrix is not None and query.vector is not None and query.alpha > 0:
                 similarity = candidates.of(
                     partial(matrix.search, query.vector, embedder_name=self._embedder_name)
                 )
@@ -164,14 +170,24 @@ class EmbeddedStore:
                 alpha=query.alpha,
             )
             best_first = sorted(ids, key=lambda number: (-fused[ids[number]], ids[number]))
+            found = _read_back(connection, best_first, scope, top_k)
+            sentences: dict[int, tuple[float, ...]] = {}
+            if (
+                matrix is not None
+                and query.vector is not None
+                and matrix.compares(self._embedder_name)
+            ):
+                numbers = [number for number, _ in found]
+                sentences = sentence_similarity(connection, numbers, query.vector)
             return [
                 Passage(
                     chunk=chunk,
                     score=fused[ids[number]],
                     lexical=lexical.get(number, 0.0),
                     similarity=similarity.get(number),
+                    sentence_similarity=sentences.get(number, ()),
                 )
-                for number, chunk in _read_back(connection, best_first, scope, top_k)
+                for number, chunk in found
             ]
 
     def _rank_by_words(

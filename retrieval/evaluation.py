@@ -223,7 +223,7 @@ def _contains(comparable_text: str, wanted: str) -> bool:
     """*wanted* occurs, compared by letters and digits; a bare number must stand alone."""
     number = _comparable(wanted).strip()
     if re.fullmatch(r"[\d.,]+", number):
-        pattern = rf"(?<![\d.,]){re.escape(number)}(?![\d]|[.,]\d)"
+        pattern = rf"(?<!\d)(?<!\d[.,]){re.escape(number)}(?!\d|[.,]\d)"
         return bool(re.search(pattern, comparable_text))
     letters = _letters(wanted)
     return bool(letters) and letters in _letters(comparable_text)

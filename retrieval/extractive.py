@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from retrieval.analysis import language_of
-from retrieval.citations import without_links
+from retrieval.citations import without_markers
 from retrieval.evidence import Evidence, EvidenceSentence
+from retrieval.links import without_links
 from retrieval.types import Answer, Band, Citation, Language, Passage
 
 MAX_SENTENCES = 2
@@ -109,7 +110,7 @@ def _first(passages: Sequence[Passage], index: int) -> list[Passage]:
 
 
 def _as_quote(sentence: EvidenceSentence) -> str:
-    text = without_links(sentence.text).strip()
+    text = _plain(sentence.text)
     if len(text) > _MAX_SENTENCE_CHARACTERS:
         text = text[:_MAX_SENTENCE_CHARACTERS].rstrip() + "…"
     return text
@@ -127,4 +128,5 @@ def _where(citation: Citation) -> str:
 
 
 def _plain(text: str) -> str:
-    return without_links(text).strip()
+    """One line of words, with nothing that could be followed or taken for a citation."""
+    return " ".join(without_markers(without_links(text)).split())

@@ -136,7 +136,7 @@ class _Draft:
             # A bare line break keeps the answer's paragraphs and lists apart.
             if any(c.isalnum() for c in sentence):
                 self.removed += 1
-            elif self.text:
+            elif self.text and not sentence.strip():
                 self.text += sentence
             return
         self.text += self._with_markers(checked)

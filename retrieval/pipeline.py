@@ -20,13 +20,13 @@ from retrieval.components import (
     Question,
     ScopedRetriever,
 )
-from retrieval.errors import ShifuError
+from retrieval.glossary import Glossary
 from retrieval.grounding import GroundedWriter, ProgressCallback
 from retrieval.models import Embedder, LanguageModel
 from retrieval.store import ChunkStore
 from retrieval.types import Answer, Passage
 
-RETRIEVED = 50
+RETRIEVED = 100
 """Passages that the reranker sees."""
 
 KEPT = 10
@@ -47,14 +47,16 @@ class AnswerPipeline:
         *,
         embedder: Embedder | None,
         model: LanguageModel | None,
+        glossary: Glossary | None = None,
         model_timeout_s: float = 60,
     ) -> None:
-        self._pipeline = _search_pipeline(store, embedder)
+        glossary = glossary or Glossary.shipped()
+        self._pipeline = _search_pipeline(store, embedder, glossary)
         writer = GroundedWriter(model, embedder, timeout_s=model_timeout_s)
-        self._answering = _search_pipeline(store, embedder)
-        self._answering.add_component("judge", EvidenceJudge(embedder))
+        self._answering = _search_pipeline(store, embedder, glossary)
+        self._answering.add_component("judge", EvidenceJudge())
         self._answering.add_component("writer", AnswerWriter(writer))
-        self._answering.connect("encoder.queries", "judge.queries")
+        self._answering.connect("encoder.terms", "judge.terms")
         self._answering.connect("reranker.passages", "judge.passages")
         self._answering.connect("reranker.passages", "writer.passages")
         self._answering.connect("judge.evidence", "writer.evidence")
@@ -80,8 +82,7 @@ class AnswerPipeline:
             {
                 "encoder": asked,
                 "retriever": _retrieval(scope),
-                "reranker": {**asked, "keep": KEPT},
-                "judge": asked,
+                "reranker": {"keep": KEPT},
                 "writer": {**asked, "on_progress": on_progress},
             },
             steps={"retriever", "reranker", "judge"},
@@ -97,7 +98,7 @@ class AnswerPipeline:
             {
                 "encoder": {"question": question},
                 "retriever": _retrieval(scope, top_k=max(RETRIEVED, top_k)),
-                "reranker": {"question": question, "keep": top_k},
+                "reranker": {"keep": top_k},
             },
             steps=set(),
         )
@@ -113,12 +114,14 @@ class AnswerPipeline:
         return "\n".join(["flowchart LR", *sorted(lines)])
 
 
-def _search_pipeline(store: ChunkStore, embedder: Embedder | None) -> Pipeline:
+def _search_pipeline(store: ChunkStore, embedder: Embedder | None, glossary: Glossary) -> Pipeline:
     pipeline = Pipeline()
-    pipeline.add_component("encoder", QueryEncoder(embedder))
+    pipeline.add_component("encoder", QueryEncoder(embedder, glossary))
     pipeline.add_component("retriever", ScopedRetriever(store))
     pipeline.add_component("reranker", PassageReranker())
     pipeline.connect("encoder.queries", "retriever.queries")
+    pipeline.connect("encoder.terms", "retriever.terms")
+    pipeline.connect("encoder.terms", "reranker.terms")
     pipeline.connect("retriever.passages", "reranker.passages")
     return pipeline
 
@@ -133,8 +136,7 @@ async def _run(
     try:
         return await pipeline.run_async(data, include_outputs_from=steps)
     except PipelineRuntimeError as error:
-        # Haystack wraps what a component raises; our own errors say more.
-        cause = error.__cause__
-        if isinstance(cause, ShifuError):
-            raise cause from error
+        # Haystack wraps what a component raises, or who watches its progress; the cause says more.
+        if error.__cause__ is not None:
+            raise error.__cause__ from error
         raise

@@ -73,7 +73,7 @@ def parse_rewrite(reply: str) -> dict[Language, str]:
     """The questions that `rewrite_messages` asks for; fewer when the model did not keep to the form."""
     prefixes = {"EN:": Language.ENGLISH, "ZH:": Language.CHINESE}
     found: dict[Language, str] = {}
-    for line in reply.splitlines():
+    for line in reply.replace("：", ":").splitlines():
         prefix, rest = line.strip()[:3].upper(), line.strip()[3:].strip()
         if prefix in prefixes and rest:
             found[prefixes[prefix]] = rest[:500]
@@ -93,7 +93,8 @@ def _exchanges(history: Sequence[Exchange]) -> list[ModelMessage]:
 
 def _numbered(number: int, passage: Passage) -> str:
     chunk = passage.chunk
-    where = " > ".join([chunk.document.title, *chunk.heading_path])
+    # Titles stand outside the fence, so they must not begin a line of their own.
+    where = " ".join(" > ".join([chunk.document.title, *chunk.heading_path]).split())
     date = f", {chunk.document.modified_at:%Y-%m-%d}" if chunk.document.modified_at else ""
     superseded = ", superseded by a newer version" if chunk.document.superseded_by else ""
     # A document cannot close its own passage: the fence is longer than any run of quotes in it.

@@ -6,7 +6,9 @@ from retrieval.analysis import cjk_share
 
 _CHINESE_END = re.compile(r"(?<=[。！？；])(?![」』”\"）)])|(?<=[。！？；][」』”\"）)])")
 # A full stop ends a sentence only before what can begin one: not in "e.g. this", "3.5" or "v1.2".
-_ENGLISH_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[A-Z0-9\"'(\[`*])")
+_ENGLISH_END = re.compile(
+    r"(?:(?<=[.!?])|(?<=[.!?][\"')\]])|(?<=[.!?][\"')\]]{2}))\s+(?=[A-Z0-9\"'(\[`*])"
+)
 _ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|etc|vs|cf|no|fig|approx|dr|mr|ms|inc|ltd)\.)$", re.I)
 _LIST_MARKER = re.compile(r"^\s*(?:[-*+•]|\d{1,2}[.)])\s+(?:\[[ xX]\]\s+)?|^\s*>\s?")
 _HEADING = re.compile(r"^\s*#{1,6}\s")
@@ -24,7 +26,7 @@ def sentences(markdown: str) -> list[str]:
     found: list[str] = []
     paragraph: list[str] = []
     columns: list[str] = []
-    in_code = False
+    in_code = is_below_row = False
 
     def flush() -> None:
         found.extend(_split_paragraph(_join_wrapped(paragraph)))
@@ -39,7 +41,7 @@ def sentences(markdown: str) -> list[str]:
         elif line.lstrip().startswith("|"):
             flush()
             if _TABLE_RULE.match(line):
-                columns = _cells(found.pop()) if found and not columns else columns
+                columns = _cells(found.pop()) if is_below_row and not columns else columns
             else:
                 found.append(_table_row(line, columns))
         elif not line.strip() or _HEADING.match(line):
@@ -49,7 +51,8 @@ def sentences(markdown: str) -> list[str]:
             paragraph.append(_LIST_MARKER.sub("", line))
         else:
             paragraph.append(line)
-        if not line.lstrip().startswith("|"):
+        is_below_row = not in_code and line.lstrip().startswith("|")
+        if not is_below_row:
             columns = []
     flush()
     return [sentence for sentence in found if any(c.isalnum() for c in sentence)]

@@ -26,7 +26,8 @@ class SearchQuery:
     Attributes:
         tokens: From `analysis.query_tokens`; a repeated token counts as often as it occurs.
         vector: Unit-length embedding of the question, shape `(dim,)`; None searches by words alone.
-        alpha: Weight of the vector score in [0, 1].
+        alpha: Weight of the vector score in [0, 1]; at 0 vectors rank nothing, and *vector* is
+            compared only with the sentences of what the words find.
     """
 
     tokens: tuple[str, ...]
@@ -81,8 +82,19 @@ class ChunkStore(Protocol):
 
     async def chunks_without_vector(self, *, limit: int) -> list[Chunk]: ...
 
-    async def write_vectors(self, vectors: Mapping[str, FloatArray]) -> None:
-        """Unit-length vectors by chunk id; ids that are gone by now are ignored."""
+    async def write_vectors(
+        self,
+        vectors: Mapping[str, FloatArray],
+        *,
+        sentences: Mapping[str, FloatArray] | None = None,
+    ) -> None:
+        """
+        Unit-length vectors by chunk id; ids that are gone by now are ignored.
+
+        Args:
+            sentences: Unit-length rows by chunk id, shape `(number of sentences, dim)`. An engine may
+                keep them at a precision of about two decimals.
+        """
         ...
 
     async def counts(self) -> StoreCounts: ...
@@ -124,6 +136,7 @@ class InMemoryStore:
     def __init__(self) -> None:
         self._documents: dict[str, IndexedDocument] = {}
         self._vectors: dict[str, FloatArray] = {}
+        self._sentences: dict[str, FloatArray] = {}
 
     async def search(self, query: SearchQuery, scope: AccessScope, *, top_k: int) -> list[Passage]:
         if scope.is_empty or top_k < 1:
@@ -138,7 +151,7 @@ class InMemoryStore:
                     if chunk_id in allowed
                 }
             )
-            if query.vector is not None
+            if query.vector is not None and query.alpha > 0
             else {}
         )
         fused = relative_score_fusion(lexical, similarity, alpha=query.alpha)
@@ -148,6 +161,7 @@ class InMemoryStore:
                 score=score,
                 lexical=lexical.get(chunk_id, 0.0),
                 similarity=similarity.get(chunk_id),
+                sentence_similarity=self._sentence_similarity(chunk_id, query),
             )
             for chunk_id, score in fused.items()
         ]
@@ -163,11 +177,9 @@ class InMemoryStore:
         before = {chunk.id: chunk for chunk in self._chunks()}
         self._documents |= {indexed.document.id: indexed for indexed in documents}
         after = {chunk.id: chunk for chunk in self._chunks()}
-        self._vectors = {
-            chunk_id: vector
-            for chunk_id, vector in self._vectors.items()
-            if chunk_id in after and after[chunk_id].text == before[chunk_id].text
-        }
+        for chunk_id in list(self._vectors):
+            if chunk_id not in after or after[chunk_id].text != before[chunk_id].text:
+                self._drop_vectors(chunk_id)
 
     async def change_acl(self, document_id: str, acl: Acl) -> None:
         indexed = self._documents.get(document_id)
@@ -181,7 +193,7 @@ class InMemoryStore:
         gone = [self._documents.pop(i) for i in set(document_ids) if i in self._documents]
         for indexed in gone:
             for chunk in indexed.chunks:
-                self._vectors.pop(chunk.id, None)
+                self._drop_vectors(chunk.id)
         return len(gone)
 
     async def documents(self, *, source: str | None = None) -> list[Document]:
@@ -191,9 +203,18 @@ class InMemoryStore:
     async def chunks_without_vector(self, *, limit: int) -> list[Chunk]:
         return [chunk for chunk in self._chunks() if chunk.id not in self._vectors][:limit]
 
-    async def write_vectors(self, vectors: Mapping[str, FloatArray]) -> None:
-        known = {chunk.id for chunk in self._chunks()}
-        self._vectors |= {i: np.asarray(v, np.float32) for i, v in vectors.items() if i in known}
+    async def write_vectors(
+        self,
+        vectors: Mapping[str, FloatArray],
+        *,
+        sentences: Mapping[str, FloatArray] | None = None,
+    ) -> None:
+        for chunk in self._chunks():
+            if chunk.id in vectors:
+                self._drop_vectors(chunk.id)
+                self._vectors[chunk.id] = np.asarray(vectors[chunk.id], np.float32)
+                if sentences and chunk.id in sentences:
+                    self._sentences[chunk.id] = np.asarray(sentences[chunk.id], np.float32)
 
     async def counts(self) -> StoreCounts:
         chunks = len(self._chunks())
@@ -201,6 +222,16 @@ class InMemoryStore:
 
     async def close(self) -> None:
         return None
+
+    def _drop_vectors(self, chunk_id: str) -> None:
+        self._vectors.pop(chunk_id, None)
+        self._sentences.pop(chunk_id, None)
+
+    def _sentence_similarity(self, chunk_id: str, query: SearchQuery) -> tuple[float, ...]:
+        rows = self._sentences.get(chunk_id)
+        if rows is None or query.vector is None:
+            return ()
+        return tuple(float(cosine) for cosine in rows @ query.vector)
 
     def _chunks(self) -> list[Chunk]:
         return [chunk for indexed in self._documents.values() for chunk in indexed.chunks]

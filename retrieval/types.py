@@ -80,13 +80,16 @@ class Passage(_Value):
     Attributes:
         score: What the list is ordered by; comparable within one result only.
         lexical: BM25 score, 0 where no word met.
-        similarity: Cosine of question and chunk in [-1, 1]; None without vectors.
+        similarity: Cosine of question and chunk in [-1, 1]; None where vectors did not rank it.
+        sentence_similarity: Cosine of the question and each of the chunk's sentences, in the order
+            of `sentences`; empty where that is not known.
     """
 
     chunk: Chunk
     score: float
     lexical: float = 0.0
     similarity: float | None = None
+    sentence_similarity: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

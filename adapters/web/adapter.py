@@ -1,8 +1,6 @@
 """The web page's routes: its files, a JSON interface, and the stream of events."""
 
-import asyncio
 import hashlib
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +14,7 @@ from adapters.web.files import page_files
 from adapters.web.guard import ApiError, Body, Guard, WebAccess, error_response, language_of
 from adapters.web.render import passage_json, person_json
 from adapters.web.rooms import Rooms
+from adapters.web.streams import Streams
 from adapters.web.turns import Turns
 from bot.channel import Channel
 from bot.directory import Directory, Person
@@ -31,14 +30,10 @@ log = structlog.get_logger()
 Converse = Callable[[IncomingMessage, Channel], Awaitable[None]]
 """Answers a message on the channel, all of it: status, answer, apology."""
 
-Share = Callable[[UserRef, ConversationRef, str, Channel], Awaitable[None]]
-"""Answers anew, for everyone in the conversation, what a private reply answered for one person."""
-
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 MAX_QUESTION = 8_000
 MAX_COMMENT = 2_000
-MAX_STREAMS_PER_PERSON = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +61,6 @@ class WebAdapter:
         self,
         *,
         converse: Converse,
-        share: Share,
         directory: Directory,
         store_fetch: FetchChunks,
         state: State,
@@ -78,14 +72,13 @@ class WebAdapter:
         self.channel = channel or WebChannel()
         self._options = options or WebOptions()
         self._converse = converse
-        self._share = share
         self._directory = directory
         self._store_fetch = store_fetch
         self._state = state
         self._guard = Guard(access, directory, tenant=tenant)
         self._rooms = Rooms(directory, self.channel, tenant=tenant)
         self._turns = Turns(self.channel, deadline_s=self._options.turn_deadline_s)
-        self._streams: Counter[UserRef] = Counter()
+        self._streams = Streams(self._guard)
         self._files = page_files()
 
     def mount(self, app: web.Application) -> None:
@@ -98,7 +91,6 @@ class WebAdapter:
         app.router.add_post("/api/conversations", api(self._new_conversation))
         app.router.add_post("/api/messages", api(self._ask))
         app.router.add_post("/api/stop", api(self._stop))
-        app.router.add_post("/api/share", api(self._share_reply))
         app.router.add_post("/api/feedback", api(self._rate))
         app.router.add_route("*", "/api/{rest:.*}", api(self._nothing))
         # Streams never end by themselves; the server would wait for them before it cleans up.
@@ -199,29 +191,6 @@ class WebAdapter:
         # Stopping what has just finished is no mistake of the person's.
         return web.json_response({"stopped": self._turns.stop(body.id("message") or "", me.ref)})
 
-    async def _share_reply(self, request: web.Request) -> web.StreamResponse:
-        me, body = await self._guard.viewer(request), await Body.read(request)
-        message = await self._message(me, body)
-        reply = message.reply
-        if (
-            reply is None
-            or reply.feedback_id is None
-            or not reply.can_share
-            or message.private_to != me.ref
-        ):
-            raise ApiError(409, "cannot_share")
-        await self._allow(me, "ask", self._options.questions_per_minute)
-        feedback_id, conversation = reply.feedback_id, message.conversation
-        if not self._turns.is_running(message.id):
-            self._turns.start(
-                message.id,
-                me.ref,
-                conversation,
-                language_of(request),
-                lambda turn: self._share(me.ref, conversation, feedback_id, turn),
-            )
-        return web.json_response({"message": message.id}, status=202)
-
     async def _rate(self, request: web.Request) -> web.StreamResponse:
         me, body = await self._guard.viewer(request), await Body.read(request)
         message = await self._message(me, body)
@@ -257,8 +226,6 @@ class WebAdapter:
         me = await self._guard.viewer(request)
         conversation_id = request.query.get("conversation", "")
         conversation = await self._rooms.conversation(me, conversation_id, thread=None)
-        if self._streams[me.ref] >= MAX_STREAMS_PER_PERSON:
-            raise ApiError(429, "too_many_pages")
 
         async def still_reading() -> Person | None:
             person = await self._directory.person(me.ref)
@@ -273,23 +240,7 @@ class WebAdapter:
             self._store_fetch,
             heartbeat_s=self._options.heartbeat_s,
         )
-        # Proxies such as nginx would collect the stream before passing it on.
-        response = web.StreamResponse(
-            headers={"Content-Type": "text/event-stream; charset=utf-8", "X-Accel-Buffering": "no"}
-        )
-        self._guard.secured(response, is_api=True)
-        self._streams[me.ref] += 1
-        try:
-            await response.prepare(request)
-            async for event in feed.events(request.headers.get("Last-Event-ID", "")):
-                # A page that takes nothing for this long is gone; it will come back by itself.
-                async with asyncio.timeout(30):
-                    await response.write(event.encode())
-        except (ConnectionResetError, TimeoutError):
-            log.debug("web.stream_lost", conversation=conversation.key)
-        finally:
-            self._streams[me.ref] -= 1
-        return response
+        return await self._streams.send(request, feed, me.ref)
 
     async def _nothing(self, _: web.Request) -> web.StreamResponse:
         raise ApiError(404, "not_found")

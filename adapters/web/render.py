@@ -26,7 +26,6 @@ def reply_json(reply: Reply) -> Json:
         "suggestions": list(reply.suggestions),
         "citations": [_citation_json(c) for c in reply.citations],
         "can_rate": reply.feedback_id is not None,
-        "can_share": reply.can_share and reply.feedback_id is not None,
     }
 
 

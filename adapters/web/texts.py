@@ -35,11 +35,11 @@ _TEXTS: dict[str, dict[Language, str]] = {
     },
     "proxy_refused": {
         _EN: "This page must be opened through the company's sign-in proxy.",
-        _ZH: "請透過公司的登入代理開啟此頁面。",
+        _ZH: "請從公司的登入入口開啟此頁面。",
     },
     "not_signed_in": {
         _EN: "You are not signed in. Please open this page through your company's sign-in.",
-        _ZH: "你尚未登入，請透過公司的登入入口開啟此頁面。",
+        _ZH: "你尚未登入，請從公司的登入入口開啟此頁面。",
     },
     "acting_refused": {
         _EN: "You can only ask as yourself here.",
@@ -81,10 +81,6 @@ _TEXTS: dict[str, dict[Language, str]] = {
     "cannot_rate": {
         _EN: "This message cannot be rated.",
         _ZH: "這則訊息無法評分。",
-    },
-    "cannot_share": {
-        _EN: "This reply cannot be shared with the channel.",
-        _ZH: "這則回覆無法分享到頻道。",
     },
     "too_many": {
         _EN: "That is more than can be answered at once. Please wait a minute and try again.",

@@ -45,9 +45,6 @@ class Turns:
         self._running[message_id] = _Running(task, user)
         task.add_done_callback(lambda _: self._running.pop(message_id, None))
 
-    def is_running(self, message_id: str) -> bool:
-        return message_id in self._running
-
     def stop(self, message_id: str, user: UserRef) -> bool:
         """True when *user*'s own turn was running and is being stopped."""
         running = self._running.get(message_id)

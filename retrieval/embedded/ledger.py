@@ -45,14 +45,15 @@ def write_document(connection: sqlite3.Connection, indexed: IndexedDocument) -> 
     document = indexed.document
     acl_set = intern_acl(connection, document.acl)
     before = _document_row(connection, document.id)
-    vectors: dict[str, tuple[str, bytes]] = {}
+    vectors: dict[str, tuple[str, bytes, bytes | None]] = {}
     if before is not None:
         number, old_acl_set = before
         vectors = {
-            chunk_id: (text, vector)
-            for chunk_id, text, vector in connection.execute(
-                "SELECT c.id, c.text, v.vector FROM chunks c JOIN vectors v ON v.chunk = c.no"
-                " WHERE c.document = ?",
+            chunk_id: (text, vector, sentences)
+            for chunk_id, text, vector, sentences in connection.execute(
+                "SELECT c.id, c.text, v.vector, s.vectors FROM chunks c"
+                " JOIN vectors v ON v.chunk = c.no"
+                " LEFT JOIN sentence_vectors s ON s.chunk = c.no WHERE c.document = ?",
                 (number,),
             ).fetchall()
         }
@@ -77,9 +78,11 @@ def write_document(connection: sqlite3.Connection, indexed: IndexedDocument) -> 
     )
     for chunk in indexed.chunks:
         number = _insert_chunk(connection, chunk, cursor.lastrowid)
-        text, vector = vectors.get(chunk.id, ("", b""))
+        text, vector, sentences = vectors.get(chunk.id, ("", b"", None))
         if vector and text == chunk.text:
             connection.execute("INSERT INTO vectors VALUES(?, ?)", (number, vector))
+            if sentences:
+                connection.execute("INSERT INTO sentence_vectors VALUES(?, ?)", (number, sentences))
         log_chunk(connection, number, touches_words=True)
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import re
 import shutil
 import sqlite3
 import threading
@@ -32,6 +33,8 @@ LOCK_TIMEOUT_S = 60.0
 _PATIENCE_S = 1.0
 _HEAP_BYTES, _REBUILD_HEAP_BYTES = 15_000_000, 80_000_000
 _ROWS_AT_ONCE = 500
+_ROOM_BYTES = 100_000_000
+_OUR_FILE = re.compile(r"meta\.json|\.managed\.json|\.tantivy-\w+\.lock|[0-9a-f]{32}\..+")
 
 
 class IndexDamaged(Exception):
@@ -77,12 +80,16 @@ class LexicalIndex:
         if self._position == last:
             self._lagging_since = None
             return
-        if self._reload() == last:
-            return
+        position = self._reload()
         now = time.monotonic()
-        if self._lagging_since is None:
+        if position is None:
+            # Nothing would be found by words: better no answer than half of one.
+            self.catch_up(timeout_s=_PATIENCE_S)
+        elif position >= last:
+            self._lagging_since = None
+        elif self._lagging_since is None:
             self._lagging_since = now
-        if self._position is None or now - self._lagging_since > _PATIENCE_S:
+        elif now - self._lagging_since > _PATIENCE_S:
             with contextlib.suppress(StoreUnavailable):
                 self.catch_up(timeout_s=0.0)
 
@@ -98,7 +105,13 @@ class LexicalIndex:
         if self._position == last or self._reload() == last:
             return
         with self._locked(timeout_s):
-            self._apply()
+            try:
+                self._apply()
+            except IndexDamaged:
+                if shutil.disk_usage(self._folder).free < _ROOM_BYTES:
+                    raise
+                self._remove_files()
+                self._apply()
             self._lagging_since = None
 
     def search(
@@ -113,7 +126,7 @@ class LexicalIndex:
         query = Query.boolean_query(
             [(Occur.Must, Query.boolean_query(words)), *_access(self._schema, verdict)]
         )
-        with _reading():
+        with _driving():
             # One searcher for both calls: hits are addresses within it.
             searcher = self._opened().searcher()
             hits = searcher.search(query, limit, count=False).hits
@@ -137,9 +150,11 @@ class LexicalIndex:
     def _apply(self) -> None:
         position = self._reload()
         if position is None:
-            self._remove_files()
+            self._remove_files()  # all of it, lest a damaged part stays
         with self._database.snapshot() as connection:
             last = last_word_change(connection)
+            if position == last:
+                return
             # Ahead of the database means that an older copy of that was put back.
             is_usable = (
                 position is not None
@@ -150,9 +165,7 @@ class LexicalIndex:
                 rows = connection.execute(CHANGED_CHUNKS_TO_INDEX, (position,))
             else:
                 rows = connection.execute(ALL_CHUNKS_TO_INDEX)
-            # A writer per call: keeping it would keep tantivy's lock and shut other processes out.
-            writer = self._opened().writer(_HEAP_BYTES if is_usable else _REBUILD_HEAP_BYTES, 1)
-            try:
+            with _driving(), self._writer(is_usable) as writer:
                 if not is_usable:
                     writer.delete_all_documents()
                 for row in chunks_to_index(_batched(rows)):
@@ -163,14 +176,22 @@ class LexicalIndex:
                 writer.delete_documents_by_term("chunk", 0)
                 writer.add_document(tantivy.Document(chunk=0, seq=last, identity=self._identity))
                 writer.commit()
-            finally:
-                writer.wait_merging_threads()  # also gives tantivy's lock back
         self._reload()
+
+    @contextlib.contextmanager
+    def _writer(self, is_usable: bool) -> Iterator[tantivy.IndexWriter]:
+        # One per call: keeping it would keep tantivy's lock and shut other processes out.
+        heap_bytes = _HEAP_BYTES if is_usable else _REBUILD_HEAP_BYTES
+        writer = self._opened().writer(heap_bytes, num_threads=1)
+        try:
+            yield writer
+        finally:
+            writer.wait_merging_threads()
 
     def _reload(self) -> int | None:
         """Look at the newest commit: the change it has come to; None if it cannot be used."""
         try:
-            with _reading():
+            with _driving():
                 index = self._opened()
                 index.reload()
                 self._position = self._marker(index.searcher())
@@ -199,7 +220,10 @@ class LexicalIndex:
 
     def _remove_files(self) -> None:
         self._index, self._position = None, None
-        shutil.rmtree(self._folder, ignore_errors=True)
+        # By name: whatever else somebody keeps in that folder is not ours to delete.
+        for file in self._folder.glob("*"):
+            if _OUR_FILE.fullmatch(file.name):
+                file.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def _locked(self, timeout_s: float) -> Iterator[None]:
@@ -217,7 +241,7 @@ class LexicalIndex:
                 ) from error
             try:
                 yield
-            except (OSError, ValueError) as error:
+            except (OSError, IndexDamaged) as error:
                 raise StoreUnavailable(
                     f"{self._folder} cannot be written ({error}); check its rights and the disk."
                     " The folder may be deleted: it is built anew from the database"
@@ -263,7 +287,7 @@ def _batched(rows: sqlite3.Cursor) -> Iterator[Sequence[object]]:
 
 
 @contextlib.contextmanager
-def _reading() -> Iterator[None]:
+def _driving() -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as error:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from retrieval.embedded.access_sets import Verdict
 from retrieval.embedded.changes import CHANGED, is_logged_since, last_change, log_chunk
 from retrieval.embedded.database import BadRow, Database, read_meta, write_meta
-from retrieval.errors import StoreError
+from retrieval.errors import StoreError, StoreUnavailable
 from retrieval.types import FloatArray
 
 _BLOCK_ROWS = 32_768
@@ -23,15 +23,18 @@ _ROWS_AT_ONCE = 1024
 _DEAD_ROWS_ALLOWED = 5000
 
 
-def enter_space(connection: sqlite3.Connection, embedder_name: str) -> None:
+def enter_space(database: Database, embedder_name: str) -> None:
     """Make *embedder_name* the store's vector space; vectors of another one are dropped, to be computed anew."""
-    if read_meta(connection, "embedder") == embedder_name:
-        return
-    connection.execute("DELETE FROM vectors")
-    connection.execute("DELETE FROM meta WHERE key = 'dimensions'")
-    write_meta(connection, "embedder", embedder_name)
-    generation = int(read_meta(connection, "vector_generation") or 0)
-    write_meta(connection, "vector_generation", str(generation + 1))
+    with database.connection() as connection:
+        if read_meta(connection, "embedder") == embedder_name:
+            return
+    with database.transaction() as connection:
+        connection.execute("DELETE FROM vectors")
+        connection.execute("DELETE FROM sentence_vectors")
+        connection.execute("DELETE FROM meta WHERE key = 'dimensions'")
+        write_meta(connection, "embedder", embedder_name)
+        generation = int(read_meta(connection, "vector_generation") or 0)
+        write_meta(connection, "vector_generation", str(generation + 1))
 
 
 def store_vectors(
@@ -102,7 +105,7 @@ class VectorMatrix:
         """
         if not self.rows or not len(verdict.allowed):
             return []
-        if self.space.embedder != (embedder_name or self.space.embedder):
+        if not self.compares(embedder_name):
             return []
         query = np.asarray(query, np.float32)
         if query.shape != (self.space.dimensions,):
@@ -113,7 +116,10 @@ class VectorMatrix:
             self._blocks[start // _BLOCK_ROWS].first(self.rows - start)
             for start in range(0, self.rows, _BLOCK_ROWS)
         ]
-        parts = list(self._pool.map(lambda block: _similarity(block, verdict, query), blocks))
+        try:
+            parts = list(self._pool.map(lambda block: _similarity(block, verdict, query), blocks))
+        except RuntimeError as error:
+            raise StoreUnavailable("the store has been closed") from error
         numbers = np.concatenate([chunks for chunks, _ in parts])
         similarity = np.concatenate([scores for _, scores in parts])
         best = np.arange(len(numbers))
@@ -121,6 +127,10 @@ class VectorMatrix:
             best = np.argpartition(-similarity, limit - 1)[:limit]
         best = best[np.argsort(-similarity[best], kind="stable")]
         return [(int(numbers[i]), float(similarity[i])) for i in best]
+
+    def compares(self, embedder_name: str | None) -> bool:
+        """Whether queries of *embedder_name* live in this space; None stands for whatever is there."""
+        return self.space.embedder == (embedder_name or self.space.embedder)
 
     def append(self, chunks: Sequence[int], acl_sets: Sequence[int], vectors: FloatArray) -> None:
         done = 0

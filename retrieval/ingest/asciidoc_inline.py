@@ -25,13 +25,15 @@ _CODE = re.compile(
 _MASK = re.compile("\ue000(\\d+)\ue001")
 _ANCHOR = re.compile(r"\[\[[^\]\n]+\]\]|anchor:[\w.:-]+\[[^\]]*\]")
 _SPAN = re.compile(
-    r"\[(?:[#.%][^\]\n]*|[a-z][\w-]*)\](?P<h>#{1,2})(?!#)(?P<body>.+?)(?P=h)(?!\w)", re.S
+    r"\[(?:[#.%][^\]\n]*|[a-z][\w-]*)\](?P<h>#{1,2})(?!#)(?P<body>.{1,1000}?)(?P=h)(?!\w)", re.S
 )
 _OPEN_SPAN = re.compile(r"\[#[\w:.-]+\](?P<h>#{0,2})")
 _MACRO = re.compile(
-    r"(?<![A-Za-z0-9])(?P<name>[a-z][a-z0-9_]*):{1,2}(?P<target>[^\s\[\]\"'()]*)\[(?P<text>(?:[^\[\]]|\[[^\]]*\])*)\]"
+    r"(?<![A-Za-z0-9])(?P<name>[a-z][a-z0-9_]{0,40}):{1,2}(?P<target>[^\s\[\]\"'()]{0,200})\[(?P<text>(?:[^\[\]]|\[[^\[\]]{0,200}\]){0,1000})\]"
 )
-_URL = re.compile(r"(?:link:)?(?P<url>(?:https?|ftp)://[^\s\[\]<>]+)\[(?P<text>[^\]]*)\]")
+_URL = re.compile(
+    r"(?:link:)?(?P<url>(?:https?|ftp)://[^\s\[\]<>]{1,2000})\[(?P<text>[^\]]{0,1000})\]"
+)
 
 
 class Inline:
@@ -54,10 +56,10 @@ class Inline:
             return shown
 
         text = _MASK.sub("", text)
-        text = re.sub(r"\"`(.+?)`\"", r"“\1”", text, flags=re.S)
-        text = re.sub(r"'`(.+?)`'", r"‘\1’", text, flags=re.S)
-        text = re.sub(r"(\+{2,3})(.+?)\1", lambda m: keep(m[2]), text, flags=re.S)
-        text = re.sub(r"pass:[a-z,]*\[(.*?)\]", lambda m: keep(m[1]), text)
+        text = re.sub(r"\"`(.{1,1000}?)`\"", r"“\1”", text, flags=re.S)
+        text = re.sub(r"'`(.{1,1000}?)`'", r"‘\1’", text, flags=re.S)
+        text = re.sub(r"(\+{2,3})(.{1,1000}?)\1", lambda m: keep(m[2]), text, flags=re.S)
+        text = re.sub(r"pass:[a-z,]*\[([^\]]{0,1000})\]", lambda m: keep(m[1]), text)
         text = _CODE.sub(lambda m: keep(self._code(restore(m["body"]))), text)
         text = _URL.sub(lambda m: keep(_link(m["url"], m["text"])), text)
         text = re.sub(r"https?://[^\s\[\]<>]+", lambda m: keep(m[0]), text)
@@ -77,7 +79,7 @@ class Inline:
             body = body[1:-1]
         body = self._macros(self._attributes_in(_ANCHOR.sub("", body)))
         body = re.sub(r"__(\w+?)__", r"\1", body)
-        body = re.sub(r"(?<!\w)_(\S(?:.*?\S)?)_(?!\w)|(?<!\w)\*(\w+)\*(?!\w)", r"\1\2", body)
+        body = re.sub(r"(?<!\w)_(\S(?:.{0,200}?\S)?)_(?!\w)|(?<!\w)\*(\w+)\*(?!\w)", r"\1\2", body)
         fence = "``" if "`" in body else "`"
         return f"{fence}{body}{fence}" if body else ""
 
@@ -88,7 +90,7 @@ class Inline:
         )
 
     def _references(self, text: str) -> str:
-        text = re.sub(r"\(\(\(.+?\)\)\)(?!\))[ \t]*\n?", "", text, flags=re.S)
+        text = re.sub(r"\(\(\(.{1,1000}?\)\)\)(?!\))[ \t]*\n?", "", text, flags=re.S)
         text = re.sub(r"(?<!\()\(\((?!\()([^()]+?)\)\)", r"\1", text)
         text = _ANCHOR.sub("", text)
         for _ in range(3):
@@ -140,17 +142,26 @@ def _link(url: str, text: str) -> str:
 
 def _quotes(text: str) -> str:
     text = re.sub(
-        r"(?<!\\)\*\*(?=\S)(.+?)(?<=\S)\*\*", r"**\1**".replace("**", "\ue002"), text, flags=re.S
+        r"(?<!\\)\*\*(?=\S)(.{1,1000}?)(?<=\S)\*\*",
+        r"**\1**".replace("**", "\ue002"),
+        text,
+        flags=re.S,
     )
     text = re.sub(
-        r"(?<![\w\\*}])\*(?=[^\s*])(.+?)(?<=[^\s*])\*(?![\w*])", "\ue002\\1\ue002", text, flags=re.S
+        r"(?<![\w\\*}])\*(?=[^\s*])(.{1,1000}?)(?<=[^\s*])\*(?![\w*])",
+        "\ue002\\1\ue002",
+        text,
+        flags=re.S,
     )
-    text = re.sub(r"(?<!\\)__(?=\S)(.+?)(?<=\S)__", "\ue003\\1\ue003", text, flags=re.S)
+    text = re.sub(r"(?<!\\)__(?=\S)(.{1,1000}?)(?<=\S)__", "\ue003\\1\ue003", text, flags=re.S)
     text = re.sub(
-        r"(?<![\w\\}])_(?=[^\s_])(.+?)(?<=[^\s_])_(?!\w)", "\ue003\\1\ue003", text, flags=re.S
+        r"(?<![\w\\}])_(?=[^\s_])(.{1,1000}?)(?<=[^\s_])_(?!\w)",
+        "\ue003\\1\ue003",
+        text,
+        flags=re.S,
     )
-    text = re.sub(r"(?<!\\)##(?=\S)(.+?)(?<=\S)##", r"\1", text, flags=re.S)
-    text = re.sub(r"(?<![\w\\&])#(?=[^\s#])(.+?)(?<=[^\s#])#(?!\w)", r"\1", text, flags=re.S)
+    text = re.sub(r"(?<!\\)##(?=\S)(.{1,1000}?)(?<=\S)##", r"\1", text, flags=re.S)
+    text = re.sub(r"(?<![\w\\&])#(?=[^\s#])(.{1,1000}?)(?<=[^\s#])#(?!\w)", r"\1", text, flags=re.S)
     text = re.sub(r"\^([^\s^]+?)\^", r"^\1", text)
     text = re.sub(r"(?<![~\\])~([^\s~]+?)~(?!~)", r"\1", text)
     return text.replace("\ue002", "**").replace("\ue003", "*")

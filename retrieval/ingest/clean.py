@@ -15,12 +15,14 @@ _INVISIBLE = re.compile(
 _CODE = re.compile(
     r"^[ \t]*(?P<fence>`{3,}|~{3,})[^\n]*\n(?:.*?\n)??[ \t]*(?P=fence)[`~]*[ \t]*$"
     r"|^[ \t]*(?:`{3,}|~{3,})[^`\n]*\n.*\Z"
-    r"|(?<!`)(?P<tick>`+)(?!`)(?:(?!\n\s*\n).)+?(?<!`)(?P=tick)(?!`)",
+    r"|(?<!`)(?P<tick>`+)(?!`)(?:(?!\n\s*\n).){1,2000}?(?<!`)(?P=tick)(?!`)",
     re.M | re.S,
 )
 _MASK = re.compile("\ue000(\\d+)\ue001")
 
-_VOID = frozenset(
+_BEGUN_TAGS = 50
+
+VOID_ELEMENTS = frozenset(
     [
         "area",
         "base",
@@ -88,6 +90,25 @@ def outside_code(text: str, change: Callable[[str], str]) -> str:
     return _MASK.sub(lambda match: kept[int(match[1])], change(masked))
 
 
+def parseable(html: str, *, bracket: str = "&lt;") -> str:
+    """
+    *html* without what makes Python's parser take minutes: comments and tags that never end.
+
+    An open comment swallows the rest, as in a browser. Where dozens of tags begin before one ends,
+    none of them is one, and their brackets are text.
+    """
+    start = html.find("<!--", html.rfind("-->") + 1)
+    if start >= 0:
+        html = html[:start]
+    parts = html.split(">")
+    for n, part in enumerate(parts):
+        if part.count("<") > _BEGUN_TAGS:
+            head, _, tail = part.rpartition("<")
+            parts[n] = f"{re.sub(r'<(?!!--)', bracket, head)}<{tail}"
+    parts[-1] = parts[-1].replace("<", bracket)
+    return ">".join(parts)
+
+
 def is_hidden(tag: str, attributes: Iterable[tuple[str, str | None]]) -> bool:
     """Whether a browser would show nothing of this element."""
     values = {key: value or "" for key, value in attributes}
@@ -110,7 +131,7 @@ def without_hidden_html(markdown: str) -> str:
     markdown = re.sub(r"<!--.*?(?:-->|\Z)", "", markdown, flags=re.S)
     if "<" not in markdown:
         return markdown
-    finder = _HiddenFinder(markdown)
+    finder = _HiddenFinder(parseable(markdown, bracket="\x01"))
     parts, position = [], 0
     for start, end in finder.ranges():
         parts.append(markdown[position:start])
@@ -137,7 +158,7 @@ class _HiddenFinder(HTMLParser):
         return self._ranges
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in _VOID:
+        if tag in VOID_ELEMENTS:
             return
         if self._hidden_from is None and is_hidden(tag, attrs):
             self._hidden_from = (len(self._open), self._offset())

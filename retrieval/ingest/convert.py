@@ -22,7 +22,8 @@ from retrieval.ingest.metadata import (
     split_asciidoc_header,
     split_front_matter,
 )
-from retrieval.ingest.office import docx_to_markdown, pdf_to_markdown
+from retrieval.ingest.pdf import pdf_to_markdown
+from retrieval.ingest.word import docx_to_markdown
 
 MAX_SIZE_BYTES = 50 * 1024 * 1024
 SIDECAR_ENDING = ".meta.yaml"

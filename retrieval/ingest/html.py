@@ -1,12 +1,17 @@
 """HTML to Markdown: only what a reader of the page sees, without navigation and scripts."""
 
 import re
+from html.parser import HTMLParser
 
 from bs4 import BeautifulSoup, Comment, PageElement, Tag
 from markdownify import MarkdownConverter
 from soupsieve import SelectorSyntaxError
 
-from retrieval.ingest.clean import hides, is_hidden
+from retrieval.errors import IngestError
+from retrieval.ingest.clean import VOID_ELEMENTS, hides, is_hidden, parseable
+
+MAX_DEPTH = 400
+"""Real pages stay below a hundred. The converter recurses, and Python ends at a thousand."""
 
 _BOILERPLATE = ("nav", "footer", "button", "select", "input", "dialog")
 _AT_RULE = re.compile(r"@[^{;]+(?:;|\{(?:[^{}]*\{[^{}]*\})*[^{}]*\})")
@@ -15,6 +20,9 @@ _RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 
 def html_to_markdown(html: str) -> tuple[str | None, str]:
     """The page's title, if it has one, and what it shows."""
+    # Long runs of blanks cost the converter quadratic time, and mean one blank.
+    html = re.sub(r"[ \t]{200,}", " ", parseable(html))
+    _check_depth(html)
     soup = BeautifulSoup(html, "html.parser")
     title = soup.title.get_text(" ", strip=True) if soup.title else None
     _remove_hidden(soup)
@@ -23,6 +31,31 @@ def html_to_markdown(html: str) -> tuple[str | None, str]:
     mains = soup.find_all("main") or soup.find_all(attrs={"role": "main"})
     content = mains[0] if len(mains) == 1 and mains[0].get_text(strip=True) else soup
     return title or None, _Converter().convert_soup(_unlinked(content)).strip()
+
+
+class _Depth(HTMLParser):
+    """How deep the parser would nest the page: an element that is never closed holds all that follows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.most = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in VOID_ELEMENTS:
+            self.now += 1
+            self.most = max(self.most, self.now)
+
+    def handle_endtag(self, tag: str) -> None:
+        self.now = max(0, self.now - 1)
+
+
+def _check_depth(html: str) -> None:
+    depth = _Depth()
+    depth.feed(html)
+    if depth.most > MAX_DEPTH:
+        raise IngestError(
+            f"nests HTML elements {depth.most} deep, or does not close them; save it from a browser or an editor anew"
+        )
 
 
 def _remove_hidden(soup: BeautifulSoup) -> None:

@@ -18,6 +18,7 @@ from retrieval.access import (
     user_principal,
 )
 from retrieval.errors import IngestError
+from retrieval.ingest.clean import parseable
 from retrieval.types import Language
 
 FIELDS = frozenset(
@@ -162,7 +163,7 @@ _BEFORE_TITLE = re.compile(r"\s*$|:|//|\[|(?:ifn?def|endif|include)::")
 def html_meta(text: str) -> dict[str, object]:
     """The `<meta name="shifu:KEY" content="…">` of the head; what follows `<body>` is not asked."""
     parser = _MetaParser()
-    parser.feed(text)
+    parser.feed(parseable(text))
     return parser.fields
 
 

@@ -2,7 +2,9 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import accumulate
 
 from retrieval.access import Acl
 from retrieval.analysis import embedding_text
@@ -19,8 +21,9 @@ from retrieval.ingest.redact import redact
 from retrieval.ingest.split import split
 from retrieval.ingest.sync_report import OnProgress, SyncProgress, SyncReport, SyncStep
 from retrieval.models import Embedder
+from retrieval.sentences import sentences
 from retrieval.store import ChunkStore
-from retrieval.types import Document, IndexedDocument
+from retrieval.types import Chunk, Document, FloatArray, IndexedDocument
 
 WRITE_BATCH_CHUNKS = 512
 EMBED_BATCH_CHUNKS = 64
@@ -63,11 +66,24 @@ class Synchroniser:
         while chunks := await self._store.chunks_without_vector(limit=EMBED_BATCH_CHUNKS):
             vectors = await self._embedder.embed([embedding_text(chunk) for chunk in chunks])
             await self._store.write_vectors(
-                {chunk.id: vector for chunk, vector in zip(chunks, vectors, strict=True)}
+                {chunk.id: vector for chunk, vector in zip(chunks, vectors, strict=True)},
+                sentences=await self._sentence_vectors(self._embedder, chunks),
             )
             done += len(chunks)
             on_progress(SyncProgress(SyncStep.EMBEDDING, done, max(total, done)))
         return done
+
+    async def _sentence_vectors(
+        self, embedder: Embedder, chunks: Sequence[Chunk]
+    ) -> dict[str, FloatArray]:
+        """Rows per chunk in the order of its sentences; embedded together, which is several times faster."""
+        texts = [sentences(chunk.text) for chunk in chunks]
+        rows = await embedder.embed([text for listed in texts for text in listed])
+        ends = list(accumulate(len(listed) for listed in texts))
+        return {
+            chunk.id: rows[end - len(listed) : end]
+            for chunk, listed, end in zip(chunks, texts, ends, strict=True)
+        }
 
 
 class _Run:

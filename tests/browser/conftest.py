@@ -84,6 +84,7 @@ class Visits:
         self._chromium = chromium
         self._url = url
         self._contexts: list[BrowserContext] = []
+        self.opened: list[Visit] = []
 
     async def open(
         self,
@@ -105,6 +106,7 @@ class Visits:
             )
             self._contexts.append(context)
         visit = Visit(await context.new_page())
+        self.opened.append(visit)
         await visit.page.goto(self._url)
         await visit.page.locator("#composer .scope").wait_for()
         return visit

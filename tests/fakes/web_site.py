@@ -14,11 +14,9 @@ from adapters.web.guard import WebAccess, WebMode
 from bot.channel import Channel
 from bot.messages import (
     ConversationKind,
-    ConversationRef,
     IncomingMessage,
     Reply,
     ReplyKind,
-    UserRef,
 )
 from bot.state import InMemoryState
 from bot.yaml_directory import YamlDirectory
@@ -144,7 +142,6 @@ class ScriptedConversation:
         self._directory = directory
         self._pause_s = pause_s
         self.heard: list[IncomingMessage] = []
-        self.shared: list[tuple[UserRef, ConversationRef, str]] = []
 
     async def converse(self, message: IncomingMessage, channel: Channel) -> None:
         self.heard.append(message)
@@ -177,16 +174,8 @@ class ScriptedConversation:
                 citations=(Citation(1, chunk),),
                 band=Band.ANSWERED,
                 feedback_id="feedback-private",
-                can_share=True,
             )
             await channel.post_private(fuller, to, message.user)
-
-    async def share(
-        self, user: UserRef, conversation: ConversationRef, feedback_id: str, channel: Channel
-    ) -> None:
-        self.shared.append((user, conversation, feedback_id))
-        text = "For everyone here: the plan says nothing that all of you may read."
-        await channel.post(Reply(ReplyKind.ANSWER, text, Language.ENGLISH), conversation)
 
     async def _reply(self, message: IncomingMessage, language: Language) -> Reply:
         words, is_chinese = message.text.lower(), language is Language.CHINESE
@@ -286,7 +275,6 @@ class WebSite:
         self.conversation = ScriptedConversation(self.store, self.directory, pause_s=pause_s)
         self.adapter = WebAdapter(
             converse=self.conversation.converse,
-            share=self.conversation.share,
             directory=self.directory,
             store_fetch=self.store.fetch,
             state=self.state,

@@ -1,4 +1,4 @@
-"""The web interface over real HTTP: asking, following, stopping, sharing, rating; and everything it refuses."""
+"""The web interface over real HTTP: asking, following, stopping, rating; and everything it refuses."""
 
 import asyncio
 import json
@@ -350,33 +350,13 @@ class TestCitations:
         assert closed[0] == 404
 
 
-class TestSharingAndRating:
-    async def test_a_private_reply_is_answered_anew_for_the_channel(
-        self, david: Browser, carol: Browser, site: WebSite
-    ) -> None:
-        await david.ask("#verification", "private tape-out")
-        private = (await david.answered("#verification"))[2]
-
-        body = {"conversation": "#verification", "message": private["id"]}
-        status, _ = await david.post("/api/share", body)
-        async with carol.following("#verification") as feed:
-            seen = await feed.until(lambda ms: "For everyone here" in str(bot_texts(ms)))
-
-        assert status == 202
-        user, conversation, feedback_id = site.conversation.shared[0]
-        assert (user.id, feedback_id) == ("david.hsu", "feedback-private")
-        assert conversation.thread == private["thread"]
-        assert "2027" not in json.dumps(seen)
-
-    async def test_nobody_shares_or_rates_what_they_do_not_see(
-        self, david: Browser, carol: Browser
-    ) -> None:
+class TestRating:
+    async def test_nobody_rates_what_they_do_not_see(self, david: Browser, carol: Browser) -> None:
         await david.ask("#verification", "private tape-out")
         private = (await david.answered("#verification"))[2]
 
         body = {"conversation": "#verification", "message": private["id"], "rating": "helpful"}
 
-        assert (await carol.post("/api/share", body))[0] == 404
         assert (await carol.post("/api/feedback", body))[0] == 404
 
     async def test_feedback_is_kept_and_shown_to_its_author_only(
@@ -400,14 +380,13 @@ class TestSharingAndRating:
         assert (await carol.seen("#verification"))[1]["rating"] == "unhelpful"
         assert (await david.seen("#verification"))[1]["rating"] is None
 
-    async def test_what_is_no_answer_can_be_neither_rated_nor_shared(self, carol: Browser) -> None:
+    async def test_what_is_no_answer_cannot_be_rated(self, carol: Browser) -> None:
         conversation = await carol.direct()
         asked = await carol.ask(conversation, "antenna")
         await carol.answered(conversation)
         body = {"conversation": conversation, "message": asked["message"], "rating": "helpful"}
 
         assert (await carol.post("/api/feedback", body))[0] == 409
-        assert (await carol.post("/api/share", body))[0] == 409
 
 
 class TestWhoMayDoWhat:

@@ -2,7 +2,7 @@
 
 import { actAs, ApiError, get, post, Stream } from "./api.js";
 import { Composer } from "./composer.js";
-import { avatar, avatarStack, el, icon, iconButton, shortName } from "./dom.js";
+import { avatar, avatarStack, el, icon, iconButton, oneLanguage } from "./dom.js";
 import { isFinal, MessageList } from "./messages.js";
 import { Panel } from "./panel.js";
 import { bare, kindBadge, renderSidebar } from "./sidebar.js";
@@ -32,7 +32,6 @@ const panel = new Panel($("panel"));
 const list = new MessageList($("log"), {
   cite: (citation, opener) => panel.open(citation, opener, nameOf),
   rate,
-  share,
   stop,
   ask: (text, thread) => ask(text, thread),
   follow,
@@ -113,7 +112,7 @@ async function switchTo(personId) {
   if (personId === state.me.id) return;
   const question = state.lastQuestion;
   await guarded(() => load(personId, state.conversation));
-  state.again = question && question.askedAs !== state.me.id ? { text: question.text, name: shortName(state.me.name) } : null;
+  state.again = question && question.askedAs !== state.me.id ? { text: question.text, name: oneLanguage(state.me.name) } : null;
   describe();
 }
 
@@ -188,10 +187,6 @@ async function rate(message, rating, comment) {
   return guarded(() => post("api/feedback", { conversation: state.conversation, message: message.id, rating, comment }));
 }
 
-async function share(message) {
-  return guarded(() => post("api/share", { conversation: state.conversation, message: message.id }));
-}
-
 async function stop(questionId) {
   return guarded(() => post("api/stop", { message: questionId }));
 }
@@ -236,7 +231,7 @@ function welcome() {
     "section",
     { class: "welcome" },
     el("img", { src: "static/icon.svg", alt: "" }),
-    el("h1", {}, t("hello", { name: shortName(state.me.name) }), " ", el("span", {}, t("hello_sub"))),
+    el("h1", {}, t("hello", { name: oneLanguage(state.me.name) }), " ", el("span", {}, t("hello_sub"))),
     el("p", {}, t("hello_note")),
     el(
       "div",
@@ -294,7 +289,12 @@ function readers(room) {
         "ul",
         {},
         room.members.map((person) =>
-          el("li", {}, avatar(person, "small"), el("span", {}, person.name, kindBadge(person)), person.title ? el("small", {}, shortName(person.title)) : null),
+          el(
+            "li",
+            {},
+            avatar(person, "small"),
+            el("div", {}, el("span", {}, person.name, kindBadge(person)), person.title ? el("small", {}, oneLanguage(person.title)) : null),
+          ),
         ),
         room.readers > room.members.length ? el("li", {}, t("readers_more", { n: room.readers - room.members.length })) : null,
       ),

@@ -35,11 +35,9 @@ const PATHS = {
   moon: "M20 14.500A8 8 0 0 1 9.500 4 8 8 0 1 0 20 14.500z",
   eye: "M2.500 12S6 5.500 12 5.500 21.500 12 21.500 12 18 18.500 12 18.500 2.500 12 2.500 12zM12 9.500a2.500 2.500 0 1 1 0 5 2.500 2.500 0 0 1 0-5z",
   chevron: "M7 10l5 5 5-5",
-  right: "M10 7l5 5-5 5",
   info: "M12 3.500a8.500 8.500 0 1 1 0 17 8.500 8.500 0 0 1 0-17zM12 11v5.500M12 7.800v.010",
   warn: "M12 4l9 16H3zM12 10v4.500M12 17v.010",
   reply: "M9 7l-5 5 5 5M4 12h10a6 6 0 0 1 6 6v1",
-  share: "M4 12v8h16v-8M12 15V4M8 8l4-4 4 4",
   out: "M14 4h6v6M20 4l-9 9M18 14v6H4V6h6",
   again: "M4 11a8 8 0 1 1 2 6M4 18v-5h5",
   quote: "M5 17c3-1 4-3 4-6V7H4v5h3M14 17c3-1 4-3 4-6V7h-5v5h3",
@@ -77,10 +75,10 @@ export function botAvatar(size = "") {
   return el("img", { class: `avatar bot ${size}`, src: "static/icon.svg", alt: "" });
 }
 
-/** One of the two names that people in Taiwan go by, where the directory has both ("吳佳蓉 Carol Wu"). */
-export function shortName(name) {
-  const both = /^([\u2e80-\u9fff]+)[ ·]+(.+)$/.exec(name);
-  if (!both) return name;
+/** One of the two where the directory has both: names ("吳佳蓉 Carol Wu") and titles ("人資經理 · HR manager"). */
+export function oneLanguage(words) {
+  const both = /^([\u2e80-\u9fff\uff00-\uffef]+)(?: · | )(.+)$/.exec(words);
+  if (!both) return words;
   return currentLanguage() === "en" ? both[2] : both[1];
 }
 

@@ -9,7 +9,7 @@ const BANDS = { answered: "check", unsure: "help", nothing: "empty" };
 export class MessageList {
   /**
    * @param {HTMLElement} root
-   * @param {object} actions what the buttons do: cite, rate, share, stop, ask, follow, nameOf
+   * @param {object} actions what the buttons do: cite, rate, stop, ask, follow, nameOf
    */
   constructor(root, actions) {
     this.root = root;
@@ -98,7 +98,8 @@ export class MessageList {
     return this.bot(
       { class: "message answer working" },
       [el("strong", {}, "Shifu")],
-      [this.status(t("working"), message.is_mine ? message.id : null)],
+      // Until the server has it, there is nothing that could be stopped.
+      [this.status(t("working"), message.is_mine && !message.isPending ? message.id : null)],
     );
   }
 
@@ -145,7 +146,7 @@ export class MessageList {
     if (reply.kind === "partial") body.push(this.status(t("working"), stopId));
     if (reply.notice) body.push(el("p", { class: "notice" }, icon("info"), reply.notice));
     if (isFinal(message)) {
-      if (reply.citations.length) body.push(this.sources(reply, message));
+      if (reply.citations.length) body.push(...this.sources(reply, message));
       body.push(this.footer(message));
       if (reply.suggestions.length) {
         body.push(
@@ -188,59 +189,54 @@ export class MessageList {
     );
   }
 
+  /** What the answer rests on; apart from it, what was found beside. */
   sources(reply, message) {
-    const rows = reply.citations.map((citation) => {
-      const meta = [
-        citation.owner ? this.actions.nameOf(citation.owner) : null,
-        citation.modified_at ? relativeTime(citation.modified_at) : null,
-      ].filter(Boolean);
-      return el(
-        "li",
-        {},
-        el(
-          "button",
-          {
-            type: "button",
-            class: "source",
-            "data-chunk": citation.chunk_id,
-            title: citation.modified_at ? day(citation.modified_at) : undefined,
-            onclick: (event) => this.actions.cite(citation, event.currentTarget, message),
-          },
-          el("span", { class: "number", "aria-hidden": "true" }, String(citation.number)),
-          el(
-            "span",
-            { class: "what" },
-            el("span", { class: "title" }, citation.title),
-            el("span", { class: "where" }, [headingPath(citation).at(-1), ...meta].filter(Boolean).join(" · ")),
-          ),
-          citation.superseded ? el("span", { class: "badge unsure" }, icon("warn"), t("superseded")) : null,
-        ),
-      );
-    });
-    const title = reply.band === "unsure" ? t("closest") : t("sources");
-    return el("section", { class: "sources", "aria-label": title }, el("h3", {}, title), el("ol", {}, rows));
+    const isCited = (citation) => reply.text.includes(`[${citation.number}]`);
+    const cited = reply.citations.filter(isCited);
+    const further = reply.citations.filter((citation) => !isCited(citation));
+    const isAnswered = reply.band === "answered" || !reply.band;
+    return [
+      this.sourceList(isAnswered ? t("sources") : t("closest"), "sources", cited, message),
+      this.sourceList(t("further"), "sources further", further, message),
+    ];
+  }
+
+  sourceList(title, kind, citations, message) {
+    if (!citations.length) return null;
+    const rows = citations.map((citation) => el("li", {}, this.source(citation, message)));
+    return el("section", { class: kind, "aria-label": title }, el("h3", {}, title), el("ol", {}, rows));
+  }
+
+  source(citation, message) {
+    const where = [
+      headingPath(citation).at(-1),
+      citation.owner ? this.actions.nameOf(citation.owner) : null,
+      citation.modified_at ? relativeTime(citation.modified_at) : null,
+    ];
+    return el(
+      "button",
+      {
+        type: "button",
+        class: "source",
+        "data-chunk": citation.chunk_id,
+        title: citation.modified_at ? day(citation.modified_at) : undefined,
+        onclick: (event) => this.actions.cite(citation, event.currentTarget, message),
+      },
+      el("span", { class: "number", "aria-hidden": "true" }, String(citation.number)),
+      el(
+        "span",
+        { class: "what" },
+        el("span", { class: "title" }, citation.title),
+        el("span", { class: "where" }, where.filter(Boolean).join(" · ")),
+      ),
+      citation.superseded ? el("span", { class: "badge unsure" }, icon("warn"), t("superseded")) : null,
+    );
   }
 
   footer(message) {
     const reply = message.reply;
     const open = this.open.get(message.id) ?? {};
     const parts = [];
-    if (reply.can_share) {
-      parts.push(
-        el(
-          "button",
-          {
-            type: "button",
-            class: "button share",
-            disabled: open.isShared,
-            title: t("share_note"),
-            onclick: () => this.update(message, { isShared: true }, this.actions.share(message)),
-          },
-          icon("share"),
-          open.isShared ? t("shared") : t("share"),
-        ),
-      );
-    }
     const buttons = [];
     if (reply.can_rate) {
       for (const [rating, name] of [["helpful", "up"], ["unhelpful", "down"]]) {

@@ -95,5 +95,5 @@ export class Panel {
 
 function whenModified(iso) {
   const isDay = /T00:00:00/.test(iso);
-  return `${relativeTime(iso)}, ${isDay ? day(iso) : absoluteTime(iso)}`;
+  return t("since", { at: isDay ? day(iso) : absoluteTime(iso), ago: relativeTime(iso) });
 }

@@ -1,6 +1,6 @@
 /** The left side: who one is, and where one speaks. */
 
-import { avatar, avatarStack, el, icon, iconButton, shortName } from "./dom.js";
+import { avatar, avatarStack, el, icon, iconButton, oneLanguage } from "./dom.js";
 import { t } from "./texts.js";
 
 export function renderSidebar(root, state, actions) {
@@ -43,7 +43,7 @@ function face(person) {
       "span",
       { class: "who" },
       el("span", { class: "name" }, person.name, kindBadge(person)),
-      person.title ? el("span", { class: "title" }, shortName(person.title)) : null,
+      person.title ? el("span", { class: "title" }, oneLanguage(person.title)) : null,
       person.groups.length
         ? el("span", { class: "groups" }, person.groups.map((group) => el("span", { class: "group" }, group)))
         : null,

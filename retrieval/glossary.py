@@ -1,0 +1,87 @@
+"""Carries a question's terms into the other language, by a list of bilingual terms."""
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib import resources
+from typing import Self
+
+from retrieval.analysis import analyse, cjk_share, fold, is_chinese, is_function_word, words
+
+_TECHNICAL = re.compile(r"[A-Za-z]*\d[\w.\-]*|\b[A-Z][A-Z\d]+\b|\b\w+[A-Z]\w*\b")
+_LONGEST_TERM = 4
+
+
+class Glossary:
+    """
+    Terms that mean the same in English and in Chinese.
+
+    Args:
+        terms: Pairs of variants, Chinese and English.
+    """
+
+    def __init__(self, terms: Iterable[tuple[tuple[str, ...], tuple[str, ...]]]) -> None:
+        self._to_english: dict[str, tuple[str, ...]] = {}
+        self._to_chinese: dict[tuple[str, ...], list[str]] = {}
+        for chinese, english in terms:
+            for variant in chinese:
+                self._to_english.setdefault(fold(variant), english)
+            for variant in english:
+                self._to_chinese.setdefault(tuple(words(variant)), []).extend(chinese)
+        longest_first = sorted(self._to_english, key=len, reverse=True)
+        self._chinese = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+
+    @classmethod
+    def parse(cls, lines: Iterable[str]) -> Self:
+        """
+        From lines of `中文|變體<TAB>english|variant`; those that begin with # are comments.
+
+        Raises:
+            ValueError: Naming the first line that has not two columns.
+        """
+        terms = []
+        for number, line in enumerate(lines, start=1):
+            if not line.strip() or line.startswith("#"):
+                continue
+            columns = [tuple(filter(None, c.strip().split("|"))) for c in line.split("\t")]
+            if len(columns) != 2 or not all(columns):
+                raise ValueError(f"line {number}: write Chinese, a tab, English; variants with |")
+            terms.append((columns[0], columns[1]))
+        return cls(terms)
+
+    @classmethod
+    def shipped(cls) -> "Glossary":
+        """The list that comes with us: chip design, and what companies write rules about."""
+        return _shipped()
+
+    def other_language_tokens(self, question: str) -> list[str]:
+        """
+        Search tokens for passages in the language that the question is not in.
+
+        What is translated, and what engineers leave untranslated: names, acronyms, numbers.
+        """
+        if cjk_share(question) > 0.2:
+            terms = [self._to_english[m.group()] for m in self._chinese.finditer(fold(question))]
+            kept = [token for token in analyse(question) if not is_chinese(token)]
+        else:
+            terms = list(self._chinese_for(words(question)))
+            kept = analyse(" ".join(_TECHNICAL.findall(question)))
+        # The first variants are the common ones; more would outweigh the rest of the question.
+        translated = [token for variants in terms for v in variants[:2] for token in analyse(v)]
+        return [token for token in (*translated, *kept) if not is_function_word(token)]
+
+    def _chinese_for(self, text: list[str]) -> Iterator[tuple[str, ...]]:
+        start = 0
+        while start < len(text):
+            for length in range(min(_LONGEST_TERM, len(text) - start), 0, -1):
+                if found := self._to_chinese.get(tuple(text[start : start + length])):
+                    yield tuple(found)
+                    start += length - 1
+                    break
+            start += 1
+
+
+@cache
+def _shipped() -> Glossary:
+    file = resources.files("retrieval").joinpath("data/glossary.tsv")
+    return Glossary.parse(file.read_text(encoding="utf-8").splitlines())

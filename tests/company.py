@@ -1,0 +1,207 @@
+"""A small company to talk to: real conversations over in-memory stores, with fakes only at the edge."""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+from bot.answering import Answerer
+from bot.audience import Audience
+from bot.channel import ChannelLimits, Posted, RecordingChannel
+from bot.conversation import ConversationManager
+from bot.directory import Directory, Person, Room
+from bot.messages import ConversationKind, ConversationRef, IncomingMessage, UserRef
+from bot.state import InMemoryState, State
+from bot.yaml_directory import YamlDirectory
+from retrieval.models import Embedder, LanguageModel, ModelMessage, Role
+from retrieval.pipeline import AnswerPipeline
+from retrieval.store import ChunkStore, InMemoryStore
+from retrieval.types import IndexedDocument, Usage
+from tests.builders import TENANT, a_conversation, a_message
+
+PRIVATE, PUBLIC = ConversationKind.PRIVATE, ConversationKind.PUBLIC
+
+PEOPLE = {
+    "groups": {"eng": ["ann", "ben"], "sales": ["sam"]},
+    "users": {"ann": {}, "ben": {}, "sam": {}, "gus": {"kind": "guest"}},
+    "conversations": {
+        "#eng": {"kind": "private", "members": ["ann", "ben"]},
+        "#deal": {"kind": "private", "members": ["ann", "sam"]},
+        "#general": {"kind": "public"},
+    },
+}
+ENG_ROOM = a_conversation("#eng", PRIVATE)
+DEAL_ROOM = a_conversation("#deal", PRIVATE)
+GENERAL = a_conversation("#general", PUBLIC)
+
+
+def dm(user: str) -> ConversationRef:
+    return a_conversation(f"D-{user}")
+
+
+_FENCED = re.compile(r'^(?P<fence>"{3,})\n(?P<text>.*?)\n(?P=fence)$', re.S | re.M)
+
+
+class Company:
+    """
+    Everything between a message and what people see.
+
+    Args:
+        people: The people file's content; written to *folder*.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        people: object = None,
+        directory: Directory | None = None,
+        store: ChunkStore | None = None,
+        state: State | None = None,
+        model: LanguageModel | None = None,
+        embedder: Embedder | None = None,
+        channel: RecordingChannel | None = None,
+        turn_timeout_s: float = 60,
+        questions_per_minute: int = 30,
+    ) -> None:
+        self._people_file = folder / "people.yaml"
+        self.hire(people or PEOPLE)
+        self.directory = directory or YamlDirectory(self._people_file, TENANT)
+        self.store = store or InMemoryStore()
+        self.state = state or InMemoryState()
+        self.channel = channel or RecordingChannel()
+        pipeline = AnswerPipeline(self.store, embedder=embedder, model=model)
+        self.manager = ConversationManager(
+            answerer=Answerer(pipeline, self.store, model),
+            audience=Audience(self.directory, timeout_s=2),
+            store=self.store,
+            state=self.state,
+            turn_timeout_s=turn_timeout_s,
+            questions_per_minute=questions_per_minute,
+        )
+
+    def hire(self, people: object) -> None:
+        """The people file is now this; YAML is a superset of JSON."""
+        self._people_file.write_text(json.dumps(people), "utf-8")
+
+    async def knows(self, *documents: IndexedDocument) -> None:
+        await self.store.write(documents)
+
+    async def asked(
+        self, text: str, *, user: str = "ann", where: ConversationRef | None = None
+    ) -> list[Posted]:
+        """What was posted in reply, in order."""
+        return await self.received(a_message(text, user=user, conversation=where or dm(user)))
+
+    async def received(self, message: IncomingMessage) -> list[Posted]:
+        before = len(self.channel.posted)
+        await self.manager.handle(message, self.channel)
+        return self.channel.posted[before:]
+
+    async def told(
+        self, text: str, *, user: str = "ann", where: ConversationRef | None = None
+    ) -> str:
+        """The text of the one reply that was posted."""
+        (posted,) = await self.asked(text, user=user, where=where)
+        return posted.final.text
+
+
+def everything_shown(posted: Sequence[Posted]) -> str:
+    """All that people could read or open in any version of any message."""
+    return "\n".join(
+        "\n".join(
+            [
+                reply.text,
+                reply.notice or "",
+                *reply.suggestions,
+                *(
+                    "\n".join([c.chunk.text, c.chunk.document.title, *c.chunk.heading_path])
+                    for c in reply.citations
+                ),
+            ]
+        )
+        for message in posted
+        for reply in message.versions
+    )
+
+
+class TellingModel:
+    """Tells whatever it was shown, with a citation, and keeps what it was asked."""
+
+    name = "telling"
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def stream(
+        self, messages: Sequence[ModelMessage], *, max_tokens: int
+    ) -> AsyncIterator[str | Usage]:
+        self.asked.append("\n".join(message.content for message in messages))
+        content = messages[-1].content
+        question = content.rpartition("uestion: ")[2]
+        if "Last question: " in content:
+            yield f"EN: {_last_answer(content)} {question}\nZH: {question}"
+            return
+        for message in messages[1:-1]:
+            if message.role is Role.ASSISTANT:
+                yield message.content + "\n"
+        for number, passage in enumerate(_FENCED.finditer(content), start=1):
+            for line in passage["text"].splitlines():
+                yield f"{line.strip()} [{number}]\n"
+        yield Usage(self.name)
+
+
+def _last_answer(content: str) -> str:
+    return content.rpartition("A: ")[2].partition("\n")[0]
+
+
+class WaitingModel(TellingModel):
+    """Waits before it answers a question that holds *word*; *closed* once its reader has left."""
+
+    def __init__(self, word: str) -> None:
+        super().__init__()
+        self._word = word
+        self.waits = asyncio.Event()
+        self.go_on = asyncio.Event()
+        self.closed = asyncio.Event()
+
+    async def stream(
+        self, messages: Sequence[ModelMessage], *, max_tokens: int
+    ) -> AsyncIterator[str | Usage]:
+        try:
+            if self._word in messages[-1].content.rpartition("uestion: ")[2]:
+                self.waits.set()
+                await self.go_on.wait()
+            async for part in super().stream(messages, max_tokens=max_tokens):
+                yield part
+        finally:
+            self.closed.set()
+
+
+class ChangingRooms:
+    """A directory whose rooms change: each look-up uses the next list of members, the last one for good."""
+
+    def __init__(self, directory: Directory, *members: Sequence[str]) -> None:
+        self._directory = directory
+        self._members = list(members)
+
+    async def person(self, user: UserRef) -> Person | None:
+        return await self._directory.person(user)
+
+    async def room(self, conversation: ConversationRef) -> Room | None:
+        room = await self._directory.room(conversation)
+        members = self._members.pop(0) if len(self._members) > 1 else self._members[0]
+        if room is None:
+            return None
+        refs = tuple(UserRef(TENANT, member) for member in members)
+        return Room(room.channel, room.name, room.kind, refs)
+
+    async def people(self) -> Sequence[Person]:
+        return await self._directory.people()
+
+    async def rooms(self) -> Sequence[Room]:
+        return await self._directory.rooms()
+
+
+LIMITS_WITHOUT_PRIVATE_REPLIES = ChannelLimits(40_000, 0.0, has_private_replies=False)
