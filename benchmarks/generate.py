@@ -4,14 +4,17 @@ import json
 import random
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Self
 
 import numpy as np
 
-from retrieval.access import PUBLIC, AccessScope, Acl, Level, Reader, group_principal
+from benchmarks.readers import AccessLists
+from retrieval.access import Acl
 from retrieval.analysis import embedding_text
 from retrieval.embedded_store import EmbeddedStore
 from retrieval.ingest.connectors import FolderConnector, FoundDocument
@@ -22,11 +25,6 @@ from retrieval.sentences import sentences
 from retrieval.types import Chunk, Document, FloatArray, IndexedDocument
 
 COMPANY = Path(__file__).resolve().parent.parent / "examples" / "company"
-TENANT = "generated"
-GROUPS = tuple(group_principal(TENANT, f"group-{n:03}") for n in range(500))
-PUBLIC_SHARE = 0.2
-ACCESS_LISTS = 3_000
-"""Distinct lists among the documents that are not public, of one to four groups each."""
 
 EMBEDDED_CHUNKS, EMBEDDED_SENTENCES = 2_000, 2_000
 """How many vectors are real; all others are these, jittered."""
@@ -75,14 +73,12 @@ class Generator:
     def documents(self, chunks: int) -> Iterator[IndexedDocument]:
         """Documents of *chunks* chunks in all."""
         rng = random.Random(_SEED)
-        lists = [_access_list(rng) for _ in range(ACCESS_LISTS)]
+        lists = AccessLists(rng)
         number = 0
         while chunks > 0:
             templates = rng.choice(self._templates)[:chunks]
-            is_public = rng.random() < PUBLIC_SHARE
-            acl = Acl(frozenset({PUBLIC}), Level.PUBLIC) if is_public else rng.choice(lists)
             number += 1
-            yield self._document(number, templates, acl, rng)
+            yield self._document(number, templates, lists.draw(), rng)
             chunks -= len(templates)
 
     async def open(self, folder: Path, chunks: int) -> EmbeddedStore:
@@ -161,17 +157,15 @@ class Generator:
         )
 
 
-def everything() -> AccessScope:
-    """A scope that every chunk is in: the store then adds no filter to its queries."""
-    return AccessScope.of([Reader(frozenset({PUBLIC, *GROUPS}), Level.SECRET)])
-
-
-def scope_of(rng: random.Random, *, readers: int, groups: int) -> AccessScope:
-    """The scope of *readers* distinct people, each in *groups* groups."""
-    return AccessScope.of(
-        Reader(frozenset({PUBLIC, *rng.sample(GROUPS, groups)}), Level.SECRET)
-        for _ in range(readers)
-    )
+@contextmanager
+def stores_folder(kept: Path | None) -> Iterator[Path]:
+    """The folder *kept*, or one that is gone afterwards."""
+    if kept is not None:
+        kept.mkdir(parents=True, exist_ok=True)
+        yield kept
+        return
+    with TemporaryDirectory(prefix="shifu-benchmark-") as folder:
+        yield Path(folder)
 
 
 def company_questions() -> list[str]:
@@ -182,10 +176,6 @@ def company_questions() -> list[str]:
         for line in path.read_text(encoding="utf-8").splitlines()
     ]
     return list(dict.fromkeys(row["query"] for row in rows if not row.get("history")))
-
-
-def _access_list(rng: random.Random) -> Acl:
-    return Acl(frozenset(rng.sample(GROUPS, rng.randint(1, 4))), Level.INTERNAL)
 
 
 def _batches(documents: Iterator[IndexedDocument]) -> Iterator[list[IndexedDocument]]:

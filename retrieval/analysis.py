@@ -13,6 +13,12 @@ _CJK = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _RUN = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+")
 _CJK_CHARACTER = re.compile(rf"[{_CJK}]")
 _LETTER = re.compile(r"[^\W\d_]")
+_DIGITS = {character: value for value, character in enumerate("〇一二三四五六七八九")} | {"兩": 2}
+_UNITS = {"十": 10, "百": 100, "千": 1000}
+# Only before what is counted: 一般 and 十分 are no numbers.
+_COUNTED_NUMERAL = re.compile(
+    r"([〇一二三四五六七八九兩十百千]+)(?=[年月日天週小個人次元%層級歲位組]|分鐘)"
+)
 
 
 def index_tokens(chunk: Chunk) -> list[str]:
@@ -26,7 +32,26 @@ def embedding_text(chunk: Chunk) -> str:
 
 
 def query_tokens(question: str) -> list[str]:
-    return analyse(question)
+    """
+    What to search for: the question's tokens without function words, counted Chinese numerals as digits too.
+
+    A question of function words alone keeps them.
+    """
+    counted = _COUNTED_NUMERAL.findall(unicodedata.normalize("NFKC", question))
+    tokens = [*analyse(question), *(str(number) for number in map(_number, counted) if number)]
+    return [token for token in tokens if not is_function_word(token)] or tokens
+
+
+def _number(numeral: str) -> int:
+    """The value of a Chinese numeral below ten thousand; 0 for what is none."""
+    total = digit = 0
+    for character in numeral:
+        if character in _UNITS:
+            total += (digit or 1) * _UNITS[character]
+            digit = 0
+        else:
+            digit = _DIGITS[character]
+    return total + digit
 
 
 def analyse(text: str) -> list[str]:

@@ -172,13 +172,14 @@ def join_by_script(
     """
     What the question's own words and its translation's found, each passage once.
 
-    A passage's lexical score is that of the words in its own script: a translation's technical terms
-    found in text of the question's script say nothing that the question itself does not say better.
+    Text in the other script scores by whichever of the two finds more: names and technical terms are
+    the question's own, the rest must be translated. What a translation finds in text of the
+    question's script says nothing that the question itself does not say better.
     """
     translated = {p.chunk.id: p for p in other if terms.crosses(p)}
     joined = [
-        replace(p, lexical=translated[p.chunk.id].lexical if p.chunk.id in translated else 0.0)
-        if terms.other and terms.crosses(p)
+        replace(p, lexical=max(p.lexical, translated[p.chunk.id].lexical))
+        if p.chunk.id in translated
         else p
         for p in own
     ]

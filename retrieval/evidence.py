@@ -80,9 +80,7 @@ def judge(terms: QuestionTerms, passages: Sequence[Passage]) -> Evidence:
     )
 
 
-def _strength(
-    terms: QuestionTerms, best: Passage, weights: dict[str, float]
-) -> tuple[float, Band]:
+def _strength(terms: QuestionTerms, best: Passage, weights: dict[str, float]) -> tuple[float, Band]:
     coverage = _coverage(terms, best, weights)
     cosines = best.sentence_similarity
     if not cosines:

@@ -8,7 +8,9 @@ from retrieval.evidence import Evidence, EvidenceSentence
 from retrieval.links import without_links
 from retrieval.types import Answer, Band, Citation, Language, Passage
 
-MAX_SENTENCES = 2
+MAX_SENTENCES = 3
+_LATER_PASSAGE_PENALTY = 0.2
+_WORTH_SHOWING = 0.6
 _MAX_SENTENCE_CHARACTERS = 600
 _CLOSEST = 3
 
@@ -41,10 +43,7 @@ _TRY = {
 
 def extract(passages: Sequence[Passage], evidence: Evidence, *, language: Language) -> Answer:
     """
-    The best sentences of the best passage with their citation; or, when unsure, where to look.
-
-    Sentences are taken from one passage only: mixing passages lowers the share of answers that
-    hold what was asked.
+    The best one to three sentences of the best passages with their citations; or, when unsure, where to look.
     """
     if evidence.band is Band.ANSWERED and evidence.sentences:
         return _quoted(passages, evidence, language)
@@ -79,34 +78,39 @@ def nothing_found(passages: Sequence[Passage], *, language: Language) -> Answer:
 
 
 def _quoted(passages: Sequence[Passage], evidence: Evidence, language: Language) -> Answer:
+    """The chosen sentences under their document's title, passage by passage; then further reading."""
     chosen = _best(evidence)
-    chunk = passages[chosen[0].passage].chunk
-    heading = _FOUND[language].format(title=_plain(chunk.document.title))
-    if language_of(chunk.text) is not language:
-        heading += " " + _OTHER_LANGUAGE[language]
-    quotes = [f"> {quote} [1]" for quote in map(_as_quote, chosen) if quote]
+    quoted = list(dict.fromkeys(sentence.passage for sentence in chosen))
+    order = [*quoted, *(i for i in range(len(passages)) if i not in quoted)]
+    blocks: dict[str, list[str]] = {}
+    for number, index in enumerate(quoted, start=1):
+        chunk = passages[index].chunk
+        heading = _FOUND[language].format(title=_plain(chunk.document.title))
+        if language_of(chunk.text) is not language:
+            heading += " " + _OTHER_LANGUAGE[language]
+        own = sorted((s for s in chosen if s.passage == index), key=lambda s: s.position)
+        quotes = [f"> {quote} [{number}]" for quote in map(_as_quote, own) if quote]
+        blocks.setdefault(heading, []).extend(quotes)
     return Answer(
-        text="\n".join([heading, "", "\n>\n".join(quotes)]),
+        text="\n\n".join(f"{title}\n\n" + "\n>\n".join(quotes) for title, quotes in blocks.items()),
         band=Band.ANSWERED,
         language=language,
         citations=tuple(
-            Citation(number, passage.chunk)
-            for number, passage in enumerate(_first(passages, chosen[0].passage), start=1)
+            Citation(number, passages[index].chunk)
+            for number, index in enumerate(order[:_CLOSEST], start=1)
         ),
     )
 
 
 def _best(evidence: Evidence) -> list[EvidenceSentence]:
-    """The best sentences of the first passage that has any, in reading order."""
-    first = min(sentence.passage for sentence in evidence.sentences)
-    own = [sentence for sentence in evidence.sentences if sentence.passage == first]
-    best = sorted(own, key=lambda s: (-s.score, s.position))[:MAX_SENTENCES]
-    return sorted(best, key=lambda s: s.position)
+    """The best sentences, best first; one of a later passage must be better to count as much."""
 
+    def worth(sentence: EvidenceSentence) -> float:
+        return sentence.score - _LATER_PASSAGE_PENALTY * sentence.passage
 
-def _first(passages: Sequence[Passage], index: int) -> list[Passage]:
-    """The quoted passage, then the next best as further reading."""
-    return [passages[index], *(p for i, p in enumerate(passages) if i != index)][:_CLOSEST]
+    best = sorted(evidence.sentences, key=lambda s: (-worth(s), s.passage, s.position))
+    best = best[:MAX_SENTENCES]
+    return [s for s in best if worth(s) >= _WORTH_SHOWING * worth(best[0])]
 
 
 def _as_quote(sentence: EvidenceSentence) -> str:

@@ -8,7 +8,8 @@ from typing import Self
 
 from retrieval.analysis import analyse, cjk_share, fold, is_chinese, is_function_word, words
 
-_TECHNICAL = re.compile(r"[A-Za-z]*\d[\w.\-]*|\b[A-Z][A-Z\d]+\b|\b\w+[A-Z]\w*\b")
+# With a digit, a capital inside, or a capital that begins a name; function words are left out later.
+_TECHNICAL = re.compile(r"[A-Za-z]*\d[\w.\-]*|\b\w*[A-Z]\w*\b")
 _LONGEST_TERM = 4
 
 
@@ -27,7 +28,10 @@ class Glossary:
             for variant in chinese:
                 self._to_english.setdefault(fold(variant), english)
             for variant in english:
-                self._to_chinese.setdefault(tuple(words(variant)), []).extend(chinese)
+                stems = tuple(words(variant))
+                # The stem of "aed" is "a": such a term would be found in every question.
+                if not all(is_function_word(s) or len(s) < 2 for s in stems):
+                    self._to_chinese.setdefault(stems, []).extend(chinese)
         longest_first = sorted(self._to_english, key=len, reverse=True)
         self._chinese = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
 

@@ -10,7 +10,7 @@ from retrieval.analysis import analyse, cjk_share, words
 from retrieval.sentences import sentences
 from retrieval.types import Chunk, Passage
 
-LEXICAL_WEIGHT, PROXIMITY_WEIGHT, SENTENCE_WEIGHT = 0.2, 0.3, 0.15
+LEXICAL_WEIGHT, PROXIMITY_WEIGHT, SENTENCE_WEIGHT = 0.2, 0.2, 0.15
 SIMILARITY_WEIGHT, SENTENCE_SIMILARITY_WEIGHT = 0.5, 0.7
 """Found by coordinate search over five question sets; neighbouring values lie within a point."""
 

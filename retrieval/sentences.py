@@ -4,7 +4,8 @@ import re
 
 from retrieval.analysis import cjk_share
 
-_CHINESE_END = re.compile(r"(?<=[。！？；])(?![」』”\"）)])|(?<=[。！？；][」』”\"）)])")
+_CHINESE_END = re.compile(r"(?<=[。！？])(?![」』”\"）)])|(?<=[。！？][」』”\"）)])")
+_EMPHASIS = re.compile(r"\*\*(?=\S)(.+?)(?<=\S)\*\*")
 # A full stop ends a sentence only before what can begin one: not in "e.g. this", "3.5" or "v1.2".
 _ENGLISH_END = re.compile(
     r"(?:(?<=[.!?])|(?<=[.!?][\"')\]])|(?<=[.!?][\"')\]]{2}))\s+(?=[A-Z0-9\"'(\[`*])"
@@ -29,7 +30,9 @@ def sentences(markdown: str) -> list[str]:
     in_code = is_below_row = False
 
     def flush() -> None:
-        found.extend(_split_paragraph(_join_wrapped(paragraph)))
+        # Bold may begin in one sentence and end in the next.
+        text = _EMPHASIS.sub(r"\1", _join_wrapped(paragraph))
+        found.extend(_split_paragraph(text))
         paragraph.clear()
 
     for line in markdown.splitlines():

@@ -19,6 +19,7 @@ from bot.yaml_directory import YamlDirectory
 from retrieval.access import PUBLIC, AccessScope, Level, tenant_principal
 from retrieval.embedded_store import EmbeddedStore
 from retrieval.errors import StoreUnavailable
+from retrieval.models import ScriptedModel
 from retrieval.store import InMemoryStore, SearchQuery
 from retrieval.types import Band, IndexedDocument, Language, Passage
 from tests.builders import (
@@ -356,21 +357,29 @@ class TestMemory:
         assert "May 7" not in everything_shown(posted)
 
     async def test_what_a_later_turn_took_from_it_is_not_used_either(self, tmp_path: Path) -> None:
-        model = TellingModel()
+        model = ScriptedModel(
+            "The new chip is called Peregrine. [1]",
+            "EN: How long is parental leave in the Peregrine team?\nZH: 育嬰假多久？",
+            "Parental leave of the Peregrine team is at most 24 months in Taiwan. [1]",
+            "EN: How long is parental leave in Germany?\nZH: 育嬰假多久？",
+            "Parental leave in Germany is at most 36 months. [1]",
+        )
         company = Company(tmp_path, model=model)
         await company.knows(
-            a_document("The new chip is called Peregrine.", id="name", acl=an_acl(ENG)),
-            leave(),
+            a_document("The new chip is called Peregrine.", id="name", acl=an_acl(ENG)), leave()
         )
         await company.asked("What is the new chip called?", user="ann")
         await company.asked("And how long is parental leave?", user="ann")
-        assert "Peregrine" in (await company.state.load_session(dm("ann").key)).turns[1].standalone
+        second = (await company.state.load_session(dm("ann").key)).turns[1]
         await company.store.change_acl("name", an_acl(SALES))
-        model.asked.clear()
+        asked_before = len(model.asked)
 
         await company.asked("And in Germany?", user="ann")
 
-        assert "Peregrine" not in "".join(model.asked)
+        assert "Peregrine" in second.answer
+        assert [c for c in second.chunk_ids if c.startswith("leave")]
+        assert len(model.asked) > asked_before
+        assert "Peregrine" not in repr(model.asked[asked_before:])
 
     async def test_a_new_question_is_not_polluted_by_the_last_one(self, tmp_path: Path) -> None:
         model = TellingModel()

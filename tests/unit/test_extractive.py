@@ -1,5 +1,6 @@
 """Answers in the documents' own words, when no model writes."""
 
+import re
 from collections.abc import Sequence
 
 import pytest
@@ -41,13 +42,24 @@ def test_the_best_two_sentences_are_quoted_in_reading_order_with_their_source() 
     assert [c.number for c in answer.citations] == [1]
 
 
-def test_one_passage_is_quoted_and_the_next_are_further_reading() -> None:
-    found = passages(LEAVE, "Parental leave in Japan.", "Parental leave pay.", "More leave.")
+def test_what_is_not_quoted_of_the_next_best_is_further_reading() -> None:
+    found = passages(LEAVE, "The canteen.", "The gym.", "The car park.")
 
     answer = answered("How long is parental leave?", found)
 
     assert [c.chunk.id for c in answer.citations] == [p.chunk.id for p in found[:3]]
     assert "[2]" not in answer.text
+
+
+def test_each_quoted_sentence_carries_the_number_of_its_own_passage() -> None:
+    found = passages(LEAVE, "Parental leave is paid in part. Ask HR.", "The canteen.")
+
+    answer = answered("How long is parental leave in months, and is leave paid in part?", found)
+
+    quoted = re.findall(r"^> (.+) \[(\d)\]$", answer.text, re.M)
+    cited = {citation.number: citation.chunk.text for citation in answer.citations}
+    assert len({number for _, number in quoted}) == 2
+    assert all(sentence in cited[int(number)] for sentence, number in quoted)
 
 
 def test_a_document_in_the_other_language_is_said_to_be_so() -> None:

@@ -16,8 +16,9 @@ from retrieval.sentences import sentences
         ('(He said "stop.") Then he left.', ['(He said "stop.")', "Then he left."]),
         ("三天前申請。主管核准！可以嗎？", ["三天前申請。", "主管核准！", "可以嗎？"]),
         ("他說「不行。」然後離開。", ["他說「不行。」", "然後離開。"]),
-        ("先備份；再升級。", ["先備份；", "再升級。"]),
+        ("先備份；再升級。請小心。", ["先備份；再升級。", "請小心。"]),
         ("A line that was\nwrapped goes on.", ["A line that was wrapped goes on."]),
+        ("先停機。**先備份。再升級。**", ["先停機。", "先備份。", "再升級。"]),
         ("換行的中文\n不多空格。", ["換行的中文不多空格。"]),
     ],
 )
