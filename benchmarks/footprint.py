@@ -39,6 +39,7 @@ async def _process_row(folder: Path, size: int, provider: EmbeddingsProvider) ->
             scope = scope_of(rng, readers=1, groups=_GROUPS_OF_A_READER)
             await knowledge.pipeline.ask(Question(text, language_of(text), (text,)), scope)
             first = first or time.perf_counter() - started - opened
+        used = _resident_mb()
     return {
         "chunks": size,
         "vectors": "yes" if provider is EmbeddingsProvider.LOCAL else "no",
@@ -46,7 +47,7 @@ async def _process_row(folder: Path, size: int, provider: EmbeddingsProvider) ->
         "first answer s": round(first, 2),
         "code MB": before,
         "opened MB": after_open,
-        "after 50 turns MB": _resident_mb(),
+        "after 50 turns MB": used,
     }
 
 

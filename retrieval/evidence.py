@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from retrieval.analysis import is_content
+from retrieval.analysis import is_chinese, is_content
 from retrieval.ranking import (
     QuestionTerms,
     chunk_tokens,
@@ -99,9 +99,21 @@ def _band(strength: float, answered: float, unsure: float) -> Band:
 
 
 def _coverage(terms: QuestionTerms, passage: Passage, weights: dict[str, float]) -> float:
-    """Share of the question's content words, by weight, that the passage holds."""
-    wanted = {token: weights[token] for token in terms.for_passage(passage) if is_content(token)}
+    """
+    Share of the question's content words, by weight, that the passage holds.
+
+    English words in Chinese text count when they are there; nobody can expect that they are.
+    """
     found = frozenset(chunk_tokens(passage.chunk))
+    is_chinese_passage = terms.crosses(passage) != terms.is_chinese
+    wanted = {
+        token: weights[token]
+        for token in terms.for_passage(passage)
+        if is_content(token)
+        and (
+            token in found or not terms.crosses(passage) or is_chinese(token) is is_chinese_passage
+        )
+    }
     total = sum(wanted.values())
     return sum(w for token, w in wanted.items() if token in found) / total if total else 0.0
 

@@ -6,10 +6,16 @@ from functools import cache
 from importlib import resources
 from typing import Self
 
-from retrieval.analysis import analyse, cjk_share, fold, is_chinese, is_function_word, words
+from retrieval.analysis import (
+    analyse,
+    cjk_share,
+    fold,
+    is_chinese,
+    is_content,
+    is_function_word,
+    words,
+)
 
-# With a digit, a capital inside, or a capital that begins a name; function words are left out later.
-_TECHNICAL = re.compile(r"[A-Za-z]*\d[\w.\-]*|\b\w*[A-Z]\w*\b")
 _LONGEST_TERM = 4
 
 
@@ -62,17 +68,19 @@ class Glossary:
         """
         Search tokens for passages in the language that the question is not in.
 
-        What is translated, and what engineers leave untranslated: names, acronyms, numbers.
+        What is translated, and the Latin words of the question itself.
         """
         if cjk_share(question) > 0.2:
             terms = [self._to_english[m.group()] for m in self._chinese.finditer(fold(question))]
             kept = [token for token in analyse(question) if not is_chinese(token)]
         else:
             terms = list(self._chinese_for(words(question)))
-            kept = analyse(" ".join(_TECHNICAL.findall(question)))
+            # Engineers leave many an English word untranslated, and which ones is not to be foreseen.
+            kept = analyse(question)
         # The first variants are the common ones; more would outweigh the rest of the question.
         translated = [token for variants in terms for v in variants[:2] for token in analyse(v)]
-        return [token for token in (*translated, *kept) if not is_function_word(token)]
+        # Single characters would give every translated word three times the say of a name.
+        return [token for token in (*translated, *kept) if is_content(token)]
 
     def _chinese_for(self, text: list[str]) -> Iterator[tuple[str, ...]]:
         start = 0

@@ -14,7 +14,7 @@ LEXICAL_WEIGHT, PROXIMITY_WEIGHT, SENTENCE_WEIGHT = 0.2, 0.2, 0.15
 SIMILARITY_WEIGHT, SENTENCE_SIMILARITY_WEIGHT = 0.5, 0.7
 """Found by coordinate search over five question sets; neighbouring values lie within a point."""
 
-_LOOKED_AT_CLOSELY = 40
+_LOOKED_AT_CLOSELY, _BEST_BY_WORDS = 30, 15
 _CHINESE_WINDOW, _LATIN_WINDOW = 30, 15
 _MEAN_SENTENCE_TOKENS = 40
 _SUPERSEDED_PENALTY = 0.5
@@ -65,7 +65,10 @@ def rerank(terms: QuestionTerms, passages: Sequence[Passage], *, top_k: int) -> 
     order = sorted(
         range(len(passages)), key=lambda i: (-LEXICAL_WEIGHT * lexical[i] - meaning[i], i)
     )
-    first, rest = order[:_LOOKED_AT_CLOSELY], order[_LOOKED_AT_CLOSELY:]
+    # Names mean nothing to an embedder: the best by words are looked at whatever vectors say.
+    by_words = set(sorted(order, key=lambda i: -lexical[i])[:_BEST_BY_WORDS])
+    first = [i for n, i in enumerate(order) if n < _LOOKED_AT_CLOSELY or i in by_words]
+    rest = [i for n, i in enumerate(order) if n >= _LOOKED_AT_CLOSELY and i not in by_words]
     close = [passages[i] for i in first]
     tokens = inverse_frequency({*terms.own, *terms.other}, close, chunk_tokens)
     spoken = inverse_frequency(set(words(terms.text)), close, _chunk_words)
