@@ -199,7 +199,11 @@ async def _embedder(settings: Settings, open_things: AsyncExitStack) -> Embedder
             raise ConfigurationError(
                 "SHIFU_EMBEDDINGS__PROVIDER: 'local' needs the extra: pip install 'shifu-assistant[local]'"
             )
-        return LocalEmbedder()
+        embedder = LocalEmbedder()
+        # Beside everything else that is opened; who needs it first waits for the rest of it.
+        loading = asyncio.create_task(embedder.load())
+        open_things.push_async_callback(_ended, loading)
+        return embedder
     if provider is EmbeddingsProvider.OPENAI:
         from retrieval.openai_client import open_client
         from retrieval.openai_models import OpenAIEmbedder
@@ -246,3 +250,8 @@ async def _state(settings: Settings, open_things: AsyncExitStack, *, may_forget:
     open_things.push_async_callback(state.close)
     await state.ping()
     return state
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    """Wait for *task*; what it failed of is told to whoever uses what it prepares."""
+    await asyncio.gather(task, return_exceptions=True)

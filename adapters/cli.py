@@ -3,10 +3,9 @@
 import asyncio
 import os
 import sys
-from collections.abc import Coroutine
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 import structlog
 import typer
@@ -25,7 +24,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-T = TypeVar("T")
 log = structlog.get_logger()
 
 _As = Annotated[
@@ -36,8 +34,6 @@ _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def main() -> None:
     """Run a command; whatever goes wrong ends in a sentence and an exit code, not in a traceback."""
-    # Haystack's telemetry is off by design; nothing here reports home.
-    os.environ.setdefault("HAYSTACK_TELEMETRY_ENABLED", "False")
     try:
         app()
     except ShifuError as error:
@@ -74,7 +70,7 @@ def ask(
 
     settings = _settings()
     text = sys.stdin.read() if question == "-" else question
-    answer = _run(ask_once(settings, text, user=user, room=room))
+    answer = asyncio.run(ask_once(settings, text, user=user, room=room))
     if as_json:
         print_json(answer_json(answer))
     else:
@@ -91,7 +87,7 @@ def search(
     """Show the passages that USER would be answered from."""
     from adapters.questions import passage_json, search_once
 
-    passages = _run(search_once(_settings(), query, user=user, top_k=top_k))
+    passages = asyncio.run(search_once(_settings(), query, user=user, top_k=top_k))
     if as_json:
         print_json([passage_json(passage) for passage in passages])
         return
@@ -125,7 +121,7 @@ def ingest(
     from adapters.ingestion import ingest_paths
 
     with sync_progress() as on_progress:
-        reports = _run(ingest_paths(_settings(), paths, acl or [], on_progress=on_progress))
+        reports = asyncio.run(ingest_paths(_settings(), paths, acl or [], on_progress=on_progress))
     for report in reports:
         print_report(report)
     if any(report.failed for report in reports):
@@ -156,7 +152,7 @@ def evaluate(
         if path is not None and not path.exists():
             raise ConfigurationError(f"{path}: does not exist")
     run = evaluation.EvaluationRun(corpus, questions, acl, people, answers)
-    results = _run(evaluation.evaluate(_settings(), run))
+    results = asyncio.run(evaluation.evaluate(_settings(), run))
     if result_file is not None:
         evaluation.write_results(result_file, results)
     evaluation.print_metrics(results)
@@ -180,7 +176,9 @@ def serve(
     changes = {"host": host, "port": port}
     web = settings.web.model_copy(update={k: v for k, v in changes.items() if v is not None})
     settings = settings.model_copy(update={"web": web})
-    _run(run_server(settings, on_ready=lambda address: out.print(f"Shifu answers at {address}")))
+    asyncio.run(
+        run_server(settings, on_ready=lambda address: out.print(f"Shifu answers at {address}"))
+    )
 
 
 @app.command()
@@ -202,10 +200,10 @@ def demo(
     from adapters.server import serve as run_server
 
     settings = example.demo_settings(_settings(server=True, level="warning"), company)
-    _run(example.prepare(settings, company))
+    asyncio.run(example.prepare(settings, company))
     if not serve_page:
         return
-    _run(
+    asyncio.run(
         run_server(
             settings,
             suggestions=example.SUGGESTIONS,
@@ -220,7 +218,7 @@ def doctor(as_json: _Json = False) -> None:
     """Check settings, documents, model, directory and Redis, and say how to mend what is wrong."""
     from adapters.doctor import examine
 
-    findings = _run(examine(_settings()))
+    findings = asyncio.run(examine(_settings()))
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:
@@ -235,10 +233,6 @@ def _settings(*, server: bool = False, level: str | None = None) -> Settings:
     settings = load_settings()
     configure_logging(level or (settings.log_level if server else "error"))
     return settings
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    return asyncio.run(work)
 
 
 def _fail(text: str) -> None:

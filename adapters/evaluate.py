@@ -1,8 +1,8 @@
 """Measures retrieval and answers over a question set, in a store that is thrown away afterwards."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -73,11 +73,18 @@ async def evaluate(settings: Settings, run: EvaluationRun) -> list[EvaluationRes
             readers = _Readers(settings.tenant, directory)
             results = []
             with progress_bar() as progress:
-                for question in progress.track(questions, description="Asking"):
+                for given in progress.track(questions, description="Asking"):
+                    question = _at_file_level(given, acls)
                     scope, everyone = await readers.of(question)
                     result = await _ask(knowledge, question, scope, with_answers=run.with_answers)
                     results.append(_with_unreadable(result, everyone, acls))
     return results
+
+
+def _at_file_level(question: EvaluationQuestion, known: Collection[str]) -> EvaluationQuestion:
+    """Gold sections such as `traps#priority` as their file, where the corpus has whole files."""
+    gold = frozenset(i if i in known else i.partition("#")[0] for i in question.gold_ids)
+    return replace(question, gold_ids=gold)
 
 
 def read_questions(path: Path) -> list[EvaluationQuestion]:
@@ -219,10 +226,8 @@ async def _ask(
     if not with_answers:
         return result
     answer = (await knowledge.answerer.answer(question.text, session, scope)).answer
-    return EvaluationResult(
-        question,
-        ranked_ids=result.ranked_ids,
-        chunk_texts=result.chunk_texts,
+    return replace(
+        result,
         answer=answer.text,
         cited_ids=tuple(dict.fromkeys(c.chunk.document.id for c in answer.citations)),
         abstained=answer.is_abstention,
@@ -247,12 +252,4 @@ def _with_unreadable(
     """Checked reader by reader against each document's own list, not by the scope that was searched with."""
     shown = {*result.ranked_ids, *result.cited_ids}
     unreadable = {i for i in shown if not all(reader.may_read(acls[i]) for reader in readers)}
-    return EvaluationResult(
-        result.question,
-        ranked_ids=result.ranked_ids,
-        unreadable_ids=frozenset(unreadable),
-        chunk_texts=result.chunk_texts,
-        answer=result.answer,
-        cited_ids=result.cited_ids,
-        abstained=result.abstained,
-    )
+    return replace(result, unreadable_ids=frozenset(unreadable))

@@ -29,8 +29,8 @@ class Answered:
     An answer, and the stand-alone question that it answers.
 
     Attributes:
-        chunk_ids: Every passage that went into either, those of earlier turns included: what the
-            model was told of them may show in its wording.
+        chunk_ids: Every passage that the answer cites, and those of the earlier turns it built upon:
+            what the model was told of them may show in its wording.
     """
 
     answer: Answer

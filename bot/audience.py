@@ -36,7 +36,8 @@ def scope_of_readers(readers: Iterable[Reader | None], *, max_clauses: int = 200
     """
     What all of *readers* may read; None stands for a reader about whom nothing is known.
 
-    No readers at all is not an empty room but a failure to find out: strangers.
+    No readers at all is not an empty room but a failure to find out: strangers. More than
+    *max_clauses* distinct readers are narrowed to what all have in common.
     """
     found = list(readers)
     known = {reader for reader in found if reader is not None}
@@ -57,19 +58,15 @@ class Audience:
 
     Args:
         timeout_s: After this long, access counts as not established.
-        max_clauses: More distinct readers than this are narrowed to what all have in common.
     """
 
-    def __init__(
-        self, directory: Directory, *, timeout_s: float = 5, max_clauses: int = 200
-    ) -> None:
+    def __init__(self, directory: Directory, *, timeout_s: float = 5) -> None:
         self._directory = directory
         self._timeout_s = timeout_s
-        self._max_clauses = max_clauses
 
     async def scope_of_person(self, user: UserRef) -> AudienceScope:
         """What *user* alone may read: direct messages and private replies."""
-        return self._scope(await self._readers([user]))
+        return scope_of_readers(await self._readers([user]))
 
     async def scope_of_conversation(
         self, conversation: ConversationRef, asker: UserRef
@@ -85,19 +82,16 @@ class Audience:
             return await self.scope_of_person(asker)
         room = await self._room(conversation)
         if room is None:
-            return self._scope([None])
+            return scope_of_readers([None])
         is_public = ConversationKind.PUBLIC in (room.kind, conversation.kind)
         if not is_public and asker not in room.members:
             # Somebody writes who cannot be there: the list of members is not to be trusted.
             log.warning("audience.asker_is_no_member", conversation=conversation.key)
-            return self._scope([None])
+            return scope_of_readers([None])
         readers = await self._readers(list(dict.fromkeys([*room.members, asker])))
         joining = [anyone_who_can_join(conversation.tenant)] if is_public else []
-        scope = self._scope([*readers, *joining])
+        scope = scope_of_readers([*readers, *joining])
         return AudienceScope(scope.scope, scope.checked, len(readers))
-
-    def _scope(self, readers: Sequence[Reader | None]) -> AudienceScope:
-        return scope_of_readers(readers, max_clauses=self._max_clauses)
 
     async def _room(self, conversation: ConversationRef) -> Room | None:
         try:

@@ -6,7 +6,6 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 import structlog
 from structlog.contextvars import bound_contextvars
@@ -17,14 +16,13 @@ from bot.audience import Audience, AudienceScope
 from bot.channel import Channel
 from bot.commands import Command, command_in
 from bot.errors import ChannelUnavailable, StateUnavailable
+from bot.memory import Memory
 from bot.messages import (
     ConversationKind,
     IncomingMessage,
     MessageRef,
     Reply,
     ReplyKind,
-    Session,
-    Turn,
 )
 from bot.state import State
 from retrieval.analysis import language_of
@@ -223,7 +221,7 @@ class ConversationManager:
     async def _answer_everybody(
         self, posted: MessageRef, message: IncomingMessage, channel: Channel
     ) -> "_Shared":
-        memory = _Memory(self._state)
+        memory = Memory(self._state)
         audience = await self._audience_of(message)
         session = await memory.load(_shared_key(message))
         last_update = time.monotonic()
@@ -273,7 +271,7 @@ class ConversationManager:
         if not await self._answerer.would_add(shared.answered, own.scope, shown):
             return
         key = _private_key(message)
-        memory = _Memory(self._state)
+        memory = Memory(self._state)
         session = await memory.load(key)
         answered = await self._answerer.answer(message.text, session, own.scope)
         if answered.answer.band is not Band.ANSWERED:
@@ -301,37 +299,6 @@ class ConversationManager:
 class _Shared:
     answered: Answered
     audience: AudienceScope
-
-
-class _Memory:
-    """Sessions as far as they can be had; *failed* once they could not."""
-
-    def __init__(self, state: State) -> None:
-        self._state = state
-        self.failed = False
-
-    async def load(self, key: str) -> Session:
-        try:
-            return await self._state.load_session(key)
-        except StateUnavailable:
-            self.failed = True
-            return Session()
-
-    async def save(
-        self, key: str, session: Session, message: IncomingMessage, answered: Answered
-    ) -> None:
-        turn = Turn(
-            question=message.text,
-            standalone=answered.standalone,
-            answer=answered.answer.text,
-            chunk_ids=answered.chunk_ids,
-            language=answered.answer.language,
-            at=datetime.now(UTC),
-        )
-        try:
-            await self._state.save_session(key, session.with_turn(turn))
-        except StateUnavailable:
-            self.failed = True
 
 
 def _notice(text: str, language: Language) -> Reply:

@@ -120,7 +120,8 @@ class Turn:
 
     Attributes:
         standalone: The question as it was searched, with what earlier turns supplied.
-        chunk_ids: Every passage that the reply showed; the turn is only used while all may be read.
+        chunk_ids: Every passage that the reply cites, or that the turns it built upon do; the turn is
+            only used while all may be read.
     """
 
     question: str

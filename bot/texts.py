@@ -5,7 +5,6 @@ from retrieval.types import Language
 EN, ZH = Language.ENGLISH, Language.CHINESE
 
 SEARCHING = {EN: "Searching the documents…", ZH: "正在搜尋文件…"}
-WRITING = {EN: "Reading what I found…", ZH: "正在閱讀找到的內容…"}
 EMPTY = {
     EN: "Please write a question, for example: “How many days of annual leave do I have?”",
     ZH: "請輸入問題，例如：「我有幾天特休？」",

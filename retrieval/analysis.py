@@ -22,8 +22,12 @@ _COUNTED_NUMERAL = re.compile(
 
 
 def index_tokens(chunk: Chunk) -> list[str]:
+    return analyse(searchable_text(chunk))
+
+
+def searchable_text(chunk: Chunk) -> str:
     """What a chunk can be found by: its document's title, its heading path and its text."""
-    return analyse("\n".join([chunk.document.title, *chunk.heading_path, chunk.text]))
+    return "\n".join([chunk.document.title, *chunk.heading_path, chunk.text])
 
 
 def embedding_text(chunk: Chunk) -> str:
@@ -106,7 +110,11 @@ def is_content(token: str) -> bool:
 
 def fold(text: str) -> str:
     """*text* in one width, lower case and Simplified characters, to compare; never to show."""
-    return str(_traditional_to_simplified().convert(unicodedata.normalize("NFKC", text).lower()))
+    return simplified(unicodedata.normalize("NFKC", text).lower())
+
+
+def simplified(text: str) -> str:
+    return str(_traditional_to_simplified().convert(text))
 
 
 def stem(word: str) -> str:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from retrieval.analysis import cjk_share, content_tokens, fold
+from retrieval.analysis import content_tokens, fold, searchable_text
 from retrieval.links import without_links
 from retrieval.models import Embedder
-from retrieval.ranking import chunk_tokens
+from retrieval.ranking import chunk_tokens, is_chinese_text
 from retrieval.sentences import sentences
 from retrieval.types import Passage
 
@@ -117,16 +117,16 @@ async def _supports(
     passage: Passage, sentence: str, embedder: Embedder | None, *, is_cited: bool
 ) -> bool:
     chunk = passage.chunk
-    text = "\n".join([chunk.document.title, *chunk.heading_path, chunk.text])
-    if not _numbers_occur(_LIST_NUMBER.sub("", sentence), text):
+    claim = _LIST_NUMBER.sub("", sentence)
+    if not _numbers_occur(claim, searchable_text(chunk)):
         return False
-    wanted = content_tokens(_LIST_NUMBER.sub("", sentence))
+    wanted = content_tokens(claim)
     if not wanted:
         return is_cited
     found = frozenset(chunk_tokens(chunk))
     if sum(token in found for token in wanted) / len(wanted) >= _SUPPORTING_COVERAGE:
         return True
-    crosses = (cjk_share(sentence) > 0.2) != (cjk_share(chunk.text) > 0.2)
+    crosses = is_chinese_text(sentence) != is_chinese_text(chunk.text)
     if embedder is None:
         # Words of another script cannot meet; the numbers and the model's own citation must do.
         return crosses and is_cited

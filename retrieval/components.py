@@ -1,5 +1,6 @@
 """Our Haystack components: the steps from a question to a checked answer. They keep no state of a run."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from retrieval.models import Embedder
 from retrieval.prompts import Exchange
 from retrieval.ranking import QuestionTerms, is_chinese_text, rerank
 from retrieval.store import ChunkStore, SearchQuery
-from retrieval.types import Answer, Language, Passage
+from retrieval.types import Answer, Language, Passage, Value
 
 ALPHA = 0.4
 """Weight of the vectors in choosing the candidates; the reranker weighs anew."""
@@ -25,7 +26,7 @@ _ASYNC_ONLY = "Haystack requires this method; the pipeline is only ever run asyn
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Question(Value):
     """
     What is asked, ready to be searched.
 
@@ -44,13 +45,26 @@ class Question:
     def standalone(self) -> str:
         return self.searches[0]
 
-    def __deepcopy__(self, memo: object) -> "Question":
-        return self
+
+@dataclass(frozen=True, slots=True)
+class Found(Value):
+    """
+    Passages on their way from component to component, best first.
+
+    One value, not a list: Haystack copies whatever it hands on or out, and goes through a list
+    element by element, which for a hundred passages costs more than ranking them.
+    """
+
+    passages: tuple[Passage, ...]
 
 
 @component
 class QueryEncoder:
-    """What to search for: the question's own words with its vector, and its words in the other language."""
+    """
+    What to search for: the question's own words and its vector, then its words in the other language.
+
+    The second search ranks by words alone; it carries the vector so that sentences are compared.
+    """
 
     def __init__(self, embedder: Embedder | None, glossary: Glossary) -> None:
         self._embedder = embedder
@@ -92,16 +106,17 @@ class ScopedRetriever:
     def __init__(self, store: ChunkStore) -> None:
         self._store = store
 
-    @component.output_types(passages=list[Passage], took_s=float)
+    @component.output_types(found=Found, took_s=float)
     async def run_async(
         self, queries: list[SearchQuery], terms: QuestionTerms, scope: AccessScope, top_k: int
     ) -> dict[str, Any]:
         started = time.perf_counter()
-        own, *others = [await self._store.search(query, scope, top_k=top_k) for query in queries]
+        searches = [self._store.search(query, scope, top_k=top_k) for query in queries]
+        own, *others = await asyncio.gather(*searches)
         passages = join_by_script(terms, own, others[0] if others else [])
-        return {"passages": passages, "took_s": time.perf_counter() - started}
+        return {"found": Found(tuple(passages)), "took_s": time.perf_counter() - started}
 
-    @component.output_types(passages=list[Passage], took_s=float)
+    @component.output_types(found=Found, took_s=float)
     def run(
         self, queries: list[SearchQuery], terms: QuestionTerms, scope: AccessScope, top_k: int
     ) -> dict[str, Any]:
@@ -112,11 +127,11 @@ class ScopedRetriever:
 class PassageReranker:
     """Meaning, proximity and best sentence; near-duplicates collapse."""
 
-    @component.output_types(passages=list[Passage], took_s=float)
-    def run(self, terms: QuestionTerms, passages: list[Passage], keep: int) -> dict[str, Any]:
+    @component.output_types(found=Found, took_s=float)
+    def run(self, terms: QuestionTerms, found: Found, keep: int) -> dict[str, Any]:
         started = time.perf_counter()
-        ranked = rerank(terms, passages, top_k=keep)
-        return {"passages": ranked, "took_s": time.perf_counter() - started}
+        ranked = rerank(terms, found.passages, top_k=keep)
+        return {"found": Found(tuple(ranked)), "took_s": time.perf_counter() - started}
 
 
 @component
@@ -124,9 +139,9 @@ class EvidenceJudge:
     """Whether the passages suffice to answer."""
 
     @component.output_types(evidence=Evidence, took_s=float)
-    def run(self, terms: QuestionTerms, passages: list[Passage]) -> dict[str, Any]:
+    def run(self, terms: QuestionTerms, found: Found) -> dict[str, Any]:
         started = time.perf_counter()
-        evidence = judge(terms, passages)
+        evidence = judge(terms, found.passages)
         return {"evidence": evidence, "took_s": time.perf_counter() - started}
 
 
@@ -141,13 +156,13 @@ class AnswerWriter:
     async def run_async(
         self,
         question: Question,
-        passages: list[Passage],
+        found: Found,
         evidence: Evidence,
         on_progress: ProgressCallback | None = None,
     ) -> dict[str, Any]:
         answer = await self._writer.write(
             question.text,
-            passages,
+            found.passages,
             evidence,
             language=question.language,
             history=question.history,
@@ -159,7 +174,7 @@ class AnswerWriter:
     def run(
         self,
         question: Question,
-        passages: list[Passage],
+        found: Found,
         evidence: Evidence,
         on_progress: ProgressCallback | None = None,
     ) -> dict[str, Any]:

@@ -18,7 +18,7 @@ class StoreDamaged(StoreError):
 
 
 class ModelError(ShifuError):
-    """A language, embedding or vision model did not deliver."""
+    """A language or embedding model did not deliver."""
 
 
 class ModelUnavailable(ModelError):

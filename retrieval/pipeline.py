@@ -1,12 +1,8 @@
 """Assembles the Haystack pipeline, once, and runs it: a question within a scope becomes an answer."""
 
-import os
 import time
 from dataclasses import replace
 from typing import Any
-
-# Haystack reports usage to its makers unless told before it is imported.
-os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"
 
 from haystack import Pipeline
 from haystack.core.errors import PipelineRuntimeError
@@ -15,6 +11,7 @@ from retrieval.access import AccessScope
 from retrieval.components import (
     AnswerWriter,
     EvidenceJudge,
+    Found,
     PassageReranker,
     QueryEncoder,
     Question,
@@ -27,13 +24,10 @@ from retrieval.store import ChunkStore
 from retrieval.types import Answer, Passage
 
 RETRIEVED = 100
-"""Passages that the reranker sees."""
+"""Passages that each search brings: the reranker sees those of the question and of its translation."""
 
 KEPT = 10
 """Passages that remain for judging and writing."""
-
-_MAX_CLAUSES = 200
-"""A room of more distinct readers is searched by what all of them have in common: fewer passages, never more."""
 
 
 class AnswerPipeline:
@@ -51,14 +45,14 @@ class AnswerPipeline:
         model_timeout_s: float = 60,
     ) -> None:
         glossary = glossary or Glossary.shipped()
-        self._pipeline = _search_pipeline(store, embedder, glossary)
+        self._searching = _search_pipeline(store, embedder, glossary)
         writer = GroundedWriter(model, embedder, timeout_s=model_timeout_s)
         self._answering = _search_pipeline(store, embedder, glossary)
         self._answering.add_component("judge", EvidenceJudge())
         self._answering.add_component("writer", AnswerWriter(writer))
         self._answering.connect("encoder.terms", "judge.terms")
-        self._answering.connect("reranker.passages", "judge.passages")
-        self._answering.connect("reranker.passages", "writer.passages")
+        self._answering.connect("reranker.found", "judge.found")
+        self._answering.connect("reranker.found", "writer.found")
         self._answering.connect("judge.evidence", "writer.evidence")
 
     async def ask(
@@ -81,7 +75,7 @@ class AnswerPipeline:
             self._answering,
             {
                 "encoder": asked,
-                "retriever": _retrieval(scope),
+                "retriever": {"scope": scope, "top_k": RETRIEVED},
                 "reranker": {"keep": KEPT},
                 "writer": {**asked, "on_progress": on_progress},
             },
@@ -94,16 +88,16 @@ class AnswerPipeline:
     async def search(self, question: Question, scope: AccessScope, *, top_k: int) -> list[Passage]:
         """The best passages without an answer; raises as `ask` does."""
         output = await _run(
-            self._pipeline,
+            self._searching,
             {
                 "encoder": {"question": question},
-                "retriever": _retrieval(scope, top_k=max(RETRIEVED, top_k)),
+                "retriever": {"scope": scope, "top_k": max(RETRIEVED, top_k)},
                 "reranker": {"keep": top_k},
             },
             steps=set(),
         )
-        passages: list[Passage] = output["reranker"]["passages"]
-        return passages
+        found: Found = output["reranker"]["found"]
+        return list(found.passages)
 
     def drawn(self) -> str:
         """The answering pipeline as Mermaid text, for the documentation."""
@@ -122,12 +116,8 @@ def _search_pipeline(store: ChunkStore, embedder: Embedder | None, glossary: Glo
     pipeline.connect("encoder.queries", "retriever.queries")
     pipeline.connect("encoder.terms", "retriever.terms")
     pipeline.connect("encoder.terms", "reranker.terms")
-    pipeline.connect("retriever.passages", "reranker.passages")
+    pipeline.connect("retriever.found", "reranker.found")
     return pipeline
-
-
-def _retrieval(scope: AccessScope, *, top_k: int = RETRIEVED) -> dict[str, Any]:
-    return {"scope": scope.narrowed(max_clauses=_MAX_CLAUSES), "top_k": top_k}
 
 
 async def _run(

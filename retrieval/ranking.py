@@ -6,13 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from retrieval.analysis import analyse, cjk_share, words
+from retrieval.analysis import analyse, cjk_share, is_chinese, searchable_text, words
 from retrieval.sentences import sentences
-from retrieval.types import Chunk, Passage
+from retrieval.types import Chunk, Passage, Value
 
 LEXICAL_WEIGHT, PROXIMITY_WEIGHT, SENTENCE_WEIGHT = 0.2, 0.2, 0.15
 SIMILARITY_WEIGHT, SENTENCE_SIMILARITY_WEIGHT = 0.5, 0.7
 """Found by coordinate search over five question sets; neighbouring values lie within a point."""
+
+_PROXIMITY_WEIGHT_ALONE, _SENTENCE_WEIGHT_ALONE = 0.1, 0.06
+"""Without vectors, when what words say of meaning is all there is: BM25 must lead."""
 
 _LOOKED_AT_CLOSELY, _BEST_BY_WORDS = 30, 15
 _CHINESE_WINDOW, _LATIN_WINDOW = 30, 15
@@ -22,7 +25,7 @@ _NEAR_DUPLICATE_JACCARD = 0.85
 
 
 @dataclass(frozen=True, slots=True)
-class QuestionTerms:
+class QuestionTerms(Value):
     """
     A question's search tokens, apart for the two scripts that passages are in.
 
@@ -45,9 +48,6 @@ class QuestionTerms:
     def crosses(self, passage: Passage) -> bool:
         """Whether *passage* is in the other script, so that the question's own words cannot occur in it."""
         return self.is_chinese != is_chinese_text(passage.chunk.text)
-
-    def __deepcopy__(self, memo: object) -> "QuestionTerms":
-        return self
 
 
 def rerank(terms: QuestionTerms, passages: Sequence[Passage], *, top_k: int) -> list[Passage]:
@@ -85,6 +85,9 @@ def rerank(terms: QuestionTerms, passages: Sequence[Passage], *, top_k: int) -> 
         counts = sentence_tokens(passage.chunk.text)
         return max((sentence_score(sentence, wanted) for sentence in counts), default=0.0)
 
+    has_vectors = any(passage.similarity is not None for passage in passages)
+    proximity_weight = PROXIMITY_WEIGHT if has_vectors else _PROXIMITY_WEIGHT_ALONE
+    sentence_weight = SENTENCE_WEIGHT if has_vectors else _SENTENCE_WEIGHT_ALONE
     near = _relative_by_script(terms, close, proximity)
     stated = _relative_by_script(terms, close, best_sentence)
     scored = [
@@ -92,8 +95,8 @@ def rerank(terms: QuestionTerms, passages: Sequence[Passage], *, top_k: int) -> 
             passage,
             score=(
                 LEXICAL_WEIGHT * lexical[i]
-                + PROXIMITY_WEIGHT * near[n]
-                + SENTENCE_WEIGHT * stated[n]
+                + proximity_weight * near[n]
+                + sentence_weight * stated[n]
                 + meaning[i]
             )
             * (_SUPERSEDED_PENALTY if passage.chunk.document.superseded_by else 1.0),
@@ -195,12 +198,12 @@ def _jaccard(a: frozenset[str], b: frozenset[str]) -> float:
 
 
 def chunk_tokens(chunk: Chunk) -> tuple[str, ...]:
-    """Search tokens of a chunk's title, heading path and text."""
-    return _analysed("\n".join([chunk.document.title, *chunk.heading_path, chunk.text]))
+    """`index_tokens`, remembered."""
+    return _analysed(searchable_text(chunk))
 
 
 def _chunk_words(chunk: Chunk) -> tuple[str, ...]:
-    return _in_order("\n".join([chunk.document.title, *chunk.heading_path, chunk.text]))
+    return _in_order(searchable_text(chunk))
 
 
 @lru_cache(maxsize=10_000)
@@ -215,7 +218,8 @@ def _analysed(text: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4_000)
 def _in_order(text: str) -> tuple[str, ...]:
-    return tuple(words(text))
+    # What `words` would find, without analysing the text a second time: all tokens but the bigrams.
+    return tuple(t for t in _analysed(text) if len(t) != 2 or not is_chinese(t))
 
 
 @lru_cache(maxsize=4_000)

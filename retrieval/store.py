@@ -24,7 +24,7 @@ class SearchQuery:
     What to look for.
 
     Attributes:
-        tokens: From `analysis.query_tokens`; a repeated token counts as often as it occurs.
+        tokens: Of the question or of its translation; a repeated token counts as often as it occurs.
         vector: Unit-length embedding of the question, shape `(dim,)`; None searches by words alone.
         alpha: Weight of the vector score in [0, 1]; at 0 vectors rank nothing, and *vector* is
             compared only with the sentences of what the words find.

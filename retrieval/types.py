@@ -18,8 +18,8 @@ class Language(StrEnum):
     CHINESE = "zh-TW"
 
 
-class _Value:
-    """Haystack deep-copies what it hands from component to component; an immutable value is its own copy."""
+class Value:
+    """An immutable value is its own copy: Haystack deep-copies what it hands from component to component."""
 
     __slots__ = ()
 
@@ -28,7 +28,7 @@ class _Value:
 
 
 @dataclass(frozen=True, slots=True)
-class Document(_Value):
+class Document(Value):
     """What a source holds under one id. Access is granted per document; all its chunks share it."""
 
     id: str
@@ -46,7 +46,7 @@ class Document(_Value):
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk(_Value):
+class Chunk(Value):
     """A piece of a document that is indexed, found and cited as a whole. *text* is the original's, in Markdown."""
 
     id: str
@@ -61,7 +61,7 @@ class Chunk(_Value):
 
 
 @dataclass(frozen=True, slots=True)
-class IndexedDocument(_Value):
+class IndexedDocument(Value):
     """A document with all of its chunks: the unit in which a store is written."""
 
     document: Document
@@ -73,7 +73,7 @@ class IndexedDocument(_Value):
 
 
 @dataclass(frozen=True, slots=True)
-class Passage(_Value):
+class Passage(Value):
     """
     A chunk that was found, with why.
 
@@ -93,7 +93,7 @@ class Passage(_Value):
 
 
 @dataclass(frozen=True, slots=True)
-class Citation(_Value):
+class Citation(Value):
     """The passage a sentence rests on, under the number that the reader sees."""
 
     number: int
@@ -109,7 +109,7 @@ class Band(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Usage(_Value):
+class Usage(Value):
     """What a model call cost."""
 
     model: str
@@ -119,13 +119,14 @@ class Usage(_Value):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer(_Value):
+class Answer(Value):
     """
     A checked answer.
 
     Attributes:
         text: Markdown without links; citations are markers such as `[1]`.
-        citations: What the markers stand for, in order of their numbers. When unsure, the closest passages.
+        citations: What the markers stand for, in order of their numbers. Extracts add what else comes
+            close, for further reading.
         is_extract: The sentences are the documents' own, not a model's.
         notice: Why the answer is less than it could be (the model failed, access unchecked), for the reader.
         removed_sentences: Sentences of the model that no passage supported.

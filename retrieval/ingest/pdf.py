@@ -1,7 +1,6 @@
 """PDF files to Markdown: pages keep the places of words, from which tables, lists and headings are read."""
 
 import io
-import os
 import re
 import unicodedata
 from collections import Counter
@@ -24,9 +23,7 @@ Cell = tuple[int, str]
 
 def pdf_to_markdown(raw: bytes) -> tuple[str | None, str]:
     """The title in the file's properties, if any, and its text."""
-    # Haystack takes seconds to import, which a sync without PDF files need not spend; and it phones
-    # home unless it is told not to before that.
-    os.environ.setdefault("HAYSTACK_TELEMETRY_ENABLED", "False")
+    # Haystack takes seconds to import, which a sync without PDF files need not spend.
     from haystack.components.converters import PyPDFToDocument
     from haystack.dataclasses import ByteStream
     from pypdf import PdfReader

@@ -195,7 +195,7 @@ class _Run:
         """The document cut into chunks; None, and the reason on record, when it cannot be read."""
         try:
             loaded = await self._connector.load(found.id)
-            indexed = await asyncio.to_thread(self._prepare, loaded)
+            return await asyncio.to_thread(self._prepare, loaded)
         except IngestError as error:
             self._failed[found.id] = str(error)
             return None
@@ -205,7 +205,6 @@ class _Run:
                 f"{found.id}: cannot be read ({type(error).__name__}); convert it to another format"
             )
             return None
-        return indexed
 
     def _prepare(self, loaded: LoadedDocument) -> IndexedDocument:
         markdown, redactions = redact(loaded.markdown)
