@@ -129,6 +129,30 @@ def ingest(
 
 
 @app.command()
+def sources(as_json: _Json = False) -> None:
+    """List where the documents came from."""
+    from adapters.ingestion import list_sources
+
+    counts = asyncio.run(list_sources(_settings()))
+    if as_json:
+        print_json(counts)
+        return
+    for source, count in sorted(counts.items()):
+        out.print(f"{count:6}  {source}", markup=False)
+
+
+@app.command()
+def remove(
+    source: Annotated[str, typer.Argument(help="A source as `shifu sources` prints it.")],
+) -> None:
+    """Remove all documents of a source, for example of a folder that has moved."""
+    from adapters.ingestion import remove_source
+
+    count = asyncio.run(remove_source(_settings(), source))
+    out.print(f"{count} documents removed", markup=False)
+
+
+@app.command()
 def evaluate(
     corpus: Annotated[Path, typer.Option(help="A folder of documents, or a corpus.jsonl.")],
     questions: Annotated[Path, typer.Option(help="A queries.jsonl.")],

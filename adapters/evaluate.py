@@ -240,7 +240,7 @@ async def _turn(knowledge: Knowledge, text: str, session: Session, scope: Access
         question=text,
         standalone=answered.standalone,
         answer=answered.answer.text,
-        chunk_ids=tuple(c.chunk.id for c in answered.answer.citations),
+        chunk_ids=answered.chunk_ids,
         language=answered.answer.language,
         at=datetime.now(UTC),
     )

@@ -1,9 +1,10 @@
 """Brings files and folders into the store, each path a source of its own."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from adapters.app import open_knowledge
+from adapters.app import Knowledge, open_knowledge
 from adapters.settings import Settings
 from retrieval.errors import IngestError
 from retrieval.ingest.connectors import FolderConnector, read_acl_map
@@ -29,6 +30,7 @@ async def ingest_paths(
     async with open_knowledge(settings) as knowledge:
         reports = []
         for path in paths:
+            _refuse_overlap(path.resolve(), await _sources(knowledge))
             # A lone file is its own source, so that its neighbours are not taken for deleted.
             root = path if path.is_dir() else path.parent
             connector = FolderConnector(
@@ -42,6 +44,50 @@ async def ingest_paths(
             reports.append(await knowledge.synchroniser.sync(connector, on_progress=on_progress))
         await knowledge.synchroniser.embed_missing(on_progress=on_progress)
     return reports
+
+
+async def list_sources(settings: Settings) -> dict[str, int]:
+    """Number of documents by source."""
+    async with open_knowledge(settings) as knowledge:
+        return await _sources(knowledge)
+
+
+async def remove_source(settings: Settings, source: str) -> int:
+    """
+    Delete all documents of *source*; how many there were.
+
+    Raises:
+        IngestError: If there is no such source; the text names those there are.
+    """
+    async with open_knowledge(settings) as knowledge:
+        documents = await knowledge.store.documents(source=source)
+        if not documents:
+            known = ", ".join(await _sources(knowledge)) or "none"
+            raise IngestError(f"{source}: there is no such source; there are: {known}")
+        return await knowledge.store.delete([document.id for document in documents])
+
+
+async def _sources(knowledge: Knowledge) -> dict[str, int]:
+    return dict(Counter(document.source for document in await knowledge.store.documents()))
+
+
+def _refuse_overlap(path: Path, sources: Collection[str]) -> None:
+    """Two copies of one file would be kept, and rights taken from one would live on in the other."""
+    for source in sources:
+        kind, _, name = source.partition(":")
+        other = Path(name)
+        if kind not in ("folder", "file") or other == path:
+            continue
+        if path.is_relative_to(other):
+            raise IngestError(
+                f"{path}: lies inside {source}, which is a source already; bring that up to date "
+                f"instead: shifu ingest {other}"
+            )
+        if other.is_relative_to(path):
+            raise IngestError(
+                f"{path}: holds {source}, which is a source of its own; remove that first: "
+                f"shifu remove '{source}'"
+            )
 
 
 def _access(acl: Sequence[str]) -> tuple[list[str] | None, dict[str, list[str]] | None]:

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import asdict
 from typing import Any
 
-from adapters.app import open_directory, open_knowledge
+from adapters.app import Knowledge, open_directory, open_knowledge
 from adapters.settings import ConfigurationError, Settings
 from bot import texts
 from bot.audience import Audience
@@ -14,6 +14,8 @@ from bot.messages import ConversationRef, Session, UserRef
 from retrieval.access import AccessScope
 from retrieval.analysis import language_of
 from retrieval.components import Question
+from retrieval.ingest.clean import visible
+from retrieval.prompts import PROMPT_VERSION
 from retrieval.types import Answer, Passage
 
 
@@ -22,6 +24,7 @@ async def ask_once(settings: Settings, text: str, *, user: str, room: str | None
     Raises:
         ConfigurationError: If the question is empty or too long, or nobody or no room has that name.
     """
+    text = visible(text)
     language = language_of(text)
     if not text.strip():
         raise ConfigurationError(texts.EMPTY[language])
@@ -32,6 +35,7 @@ async def ask_once(settings: Settings, text: str, *, user: str, room: str | None
     directory = await asyncio.to_thread(open_directory, settings)
     scope = await _scope(settings, directory, user=user, room=room)
     async with open_knowledge(settings) as knowledge:
+        await _require_documents(knowledge)
         return (await knowledge.answerer.answer(text, Session(), scope)).answer
 
 
@@ -39,8 +43,10 @@ async def search_once(settings: Settings, query: str, *, user: str, top_k: int) 
     """Raises as `ask_once` does."""
     directory = await asyncio.to_thread(open_directory, settings)
     scope = await _scope(settings, directory, user=user, room=None)
+    query = visible(query)
     question = Question(query, language_of(query), (query,))
     async with open_knowledge(settings) as knowledge:
+        await _require_documents(knowledge)
         return await knowledge.pipeline.search(question, scope, top_k=top_k)
 
 
@@ -62,7 +68,7 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "notice": answer.notice,
         "language": answer.language.value,
         "timings_s": {step: round(took, 4) for step, took in answer.timings_s.items()},
-        "usage": asdict(answer.usage) if answer.usage else None,
+        "usage": {**asdict(answer.usage), "prompt": PROMPT_VERSION} if answer.usage else None,
     }
 
 
@@ -77,6 +83,11 @@ def passage_json(passage: Passage) -> dict[str, Any]:
         "score": round(passage.score, 4),
         "text": chunk.text,
     }
+
+
+async def _require_documents(knowledge: Knowledge) -> None:
+    if not (await knowledge.store.counts()).documents:
+        raise ConfigurationError("there are no documents yet; add some with: shifu ingest PATH")
 
 
 async def _scope(

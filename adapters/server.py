@@ -60,7 +60,9 @@ async def _listen(runner: web.AppRunner, settings: Settings) -> None:
         elif error.errno == errno.EACCES:
             reason = f"port {port} may not be used by this user; take one above 1023"
         else:
-            reason = f"cannot listen on {host!r}; for example SHIFU_WEB__HOST=127.0.0.1"
+            raise ConfigurationError(
+                f"SHIFU_WEB__HOST: cannot listen on {host!r}; for example SHIFU_WEB__HOST=127.0.0.1"
+            ) from error
         raise ConfigurationError(f"SHIFU_WEB__PORT: {reason}") from error
 
 

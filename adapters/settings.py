@@ -1,12 +1,21 @@
 """All settings, read once at start from the environment and from `shifu.toml`."""
 
+import ipaddress
 import os
+import re
 import tomllib
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -133,11 +142,27 @@ class WebSettings(_Group):
         description="Origins under which the proxy serves the page. Empty: as the Host header says.",
         examples=['["https://shifu.example.com"]'],
     )
+
     frame_ancestors: tuple[str, ...] = Field(
         default=(),
         description="Origins of the pages that may embed the chat.",
         examples=['["https://intranet.example.com"]'],
     )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for network in networks:
+            ipaddress.ip_network(network)
+        return networks
+
+    @field_validator("public_origins", "frame_ancestors")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if not re.fullmatch(r"https?://[^/\s]+", origin):
+                raise ValueError(f"{origin!r} is no origin such as 'https://shifu.example.com'")
+        return origins
 
 
 class Settings(BaseSettings):
@@ -231,7 +256,7 @@ def load_settings() -> Settings:
     try:
         settings = Settings()
         unknown = _unknown_variables()
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{settings_file()}: is no valid TOML: {error}") from error
     except ValidationError as error:
         raise ConfigurationError(

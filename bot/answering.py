@@ -77,6 +77,7 @@ class Answerer:
                 dict.fromkeys(
                     [
                         *(citation.chunk.id for citation in answer.citations),
+                        *answer.consulted,
                         *(chunk_id for turn in turns for chunk_id in turn.chunk_ids),
                     ]
                 )

@@ -3,7 +3,7 @@
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 
@@ -27,6 +27,7 @@ from bot.messages import (
 from bot.state import State
 from retrieval.analysis import language_of
 from retrieval.errors import ModelError, StoreError
+from retrieval.ingest.clean import visible
 from retrieval.store import ChunkStore
 from retrieval.types import Band, Citation, Language
 
@@ -83,7 +84,7 @@ class ConversationManager:
             try:
                 if not await self._is_new(message):
                     return
-                await self._take_turn(message, channel)
+                await self._take_turn(replace(message, text=visible(message.text)), channel)
             except ChannelUnavailable:
                 log.warning("turn.not_posted")
 
@@ -230,7 +231,9 @@ class ConversationManager:
             nonlocal last_update
             if time.monotonic() - last_update < channel.limits.min_update_interval_s:
                 return
-            await self._require_same_readers(message, audience, citations)
+            shown = [citation.chunk.id for citation in citations]
+            # Half an answer may owe its wording to more than it cites so far: any change stops it.
+            await self._require_same_readers(message, audience, shown, strictly=True)
             partial = Reply(ReplyKind.PARTIAL, text, language_of(message.text), citations)
             await channel.update(posted, partial)
             last_update = time.monotonic()
@@ -238,7 +241,7 @@ class ConversationManager:
         answered = await self._answerer.answer(
             message.text, session, audience.scope, on_progress=show
         )
-        await self._require_same_readers(message, audience, answered.answer.citations)
+        await self._require_same_readers(message, audience, answered.chunk_ids)
         await memory.save(_shared_key(message), session, message, answered)
         language = answered.answer.language
         notices = [
@@ -276,6 +279,9 @@ class ConversationManager:
         answered = await self._answerer.answer(message.text, session, own.scope)
         if answered.answer.band is not Band.ANSWERED:
             return
+        now = (await self._audience.scope_of_person(message.user)).scope
+        if len(await self._store.fetch(answered.chunk_ids, now)) < len(answered.chunk_ids):
+            return
         await memory.save(key, session, message, answered)
         reply = Reply.of(answered.answer, feedback_id=uuid.uuid4().hex)
         await channel.post_private(reply, message.conversation, message.user)
@@ -284,15 +290,25 @@ class ConversationManager:
         return await self._audience.scope_of_conversation(message.conversation, message.user)
 
     async def _require_same_readers(
-        self, message: IncomingMessage, audience: AudienceScope, citations: tuple[Citation, ...]
+        self,
+        message: IncomingMessage,
+        audience: AudienceScope,
+        chunk_ids: Sequence[str],
+        *,
+        strictly: bool = False,
     ) -> None:
-        """Raise `ReadersChanged` if somebody who reads now may not see what is about to be shown."""
+        """
+        Raise `ReadersChanged` if somebody who reads now may not see what is about to be shown.
+
+        Args:
+            chunk_ids: Without repetition.
+            strictly: Any other scope than *audience*'s will do for a change.
+        """
         now = await self._audience_of(message)
-        chunk_ids = list(dict.fromkeys(citation.chunk.id for citation in citations))
+        if strictly and now.scope != audience.scope:
+            raise ReadersChanged
         if len(await self._store.fetch(chunk_ids, now.scope)) < len(chunk_ids):
             raise ReadersChanged
-        if now.scope != audience.scope:
-            log.info("turn.readers_changed_harmlessly")
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,6 +125,7 @@ class _Draft:
             notice=notice,
             removed_sentences=self.removed,
             usage=self.usage,
+            consulted=tuple(passage.chunk.id for passage in self._passages),
         )
 
     async def _add(self, sentence: str) -> None:

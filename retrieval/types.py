@@ -131,6 +131,7 @@ class Answer(Value):
         notice: Why the answer is less than it could be (the model failed, access unchecked), for the reader.
         removed_sentences: Sentences of the model that no passage supported.
         timings_s: Seconds by step.
+        consulted: Ids of all chunks that a model was shown: its wording may owe something to each.
     """
 
     text: str
@@ -142,6 +143,7 @@ class Answer(Value):
     removed_sentences: int = 0
     usage: Usage | None = None
     timings_s: dict[str, float] = field(default_factory=dict)
+    consulted: tuple[str, ...] = ()
 
     @property
     def is_abstention(self) -> bool:

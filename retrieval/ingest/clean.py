@@ -6,11 +6,11 @@ from html.parser import HTMLParser
 
 from retrieval.errors import IngestError
 
-# Zero width, bidirectional controls, soft hyphen, tag characters, and every other control but tab and
-# line feed: a person does not see them, but they split words and hide instructions from a reviewer.
+# Zero width, bidirectional controls, soft hyphen, tag characters, halves of characters, and every other
+# control but tab and line feed: nobody sees them, but they split words and hide instructions.
 _INVISIBLE = re.compile(
     "[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e"
-    "\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+    "\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
 _CODE = re.compile(
     r"^[ \t]*(?P<fence>`{3,}|~{3,})[^\n]*\n(?:.*?\n)??[ \t]*(?P=fence)[`~]*[ \t]*$"

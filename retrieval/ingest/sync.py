@@ -123,7 +123,8 @@ class _Run:
                 self._failed[item.id] = item.reason
             elif item.id in taken:
                 self._failed[item.id] = (
-                    f"{item.id}: this id belongs to {taken[item.id]} already; rename the file, or remove that source"
+                    f"{item.id}: this id belongs to {taken[item.id]} already; rename the file, "
+                    f"or remove that source: shifu remove '{taken[item.id]}'"
                 )
             else:
                 self._found[item.id] = item
