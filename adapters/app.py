@@ -220,14 +220,18 @@ async def _model(settings: Settings, open_things: AsyncExitStack) -> LanguageMod
     if not settings.has_model:
         return None
     # Here, since it takes a second to import, which nobody without a model should wait for.
-    from retrieval.openai_client import open_client
+    from retrieval.openai_client import only_model, open_client
     from retrieval.openai_models import OpenAIModel
 
     client = open_client(
         settings.model.base_url, settings.model_key, timeout_s=settings.model.timeout_s
     )
     open_things.push_async_callback(client.close)
-    return OpenAIModel(client, model=settings.model.name)
+    name: str | None = settings.model.name
+    if settings.model.base_url is not None and "name" not in settings.model.model_fields_set:
+        # A server of one's own usually serves one model, by a name nobody should have to look up.
+        name = await only_model(client)
+    return OpenAIModel(client, model=name or settings.model.name)
 
 
 async def _state(settings: Settings, open_things: AsyncExitStack, *, may_forget: bool) -> State:

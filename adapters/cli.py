@@ -69,7 +69,8 @@ def ask(
     from adapters.questions import answer_json, ask_once
 
     settings = _settings()
-    text = sys.stdin.read() if question == "-" else question
+    # Whatever arrives is a question; what is no text in it is left out.
+    text = sys.stdin.buffer.read().decode(errors="replace") if question == "-" else question
     answer = asyncio.run(ask_once(settings, text, user=user, room=room))
     if as_json:
         print_json(answer_json(answer))

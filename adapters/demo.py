@@ -17,8 +17,8 @@ SUGGESTIONS = {
     Language.ENGLISH: (
         "How many days a week may I work from home?",
         "What is the monthly salary band of a G4 senior engineer?",
-        "When does Borealis tape out?",
-        "What does mcause hold after a trap on RISC-V?",
+        "Who is the first customer of Borealis?",
+        "How does an LR/SC loop work?",
     ),
     Language.CHINESE: (
         "到職滿三年有幾天特休？",
@@ -38,11 +38,11 @@ class _Shown:
 
 _QUESTIONS = (
     _Shown(
-        "amy.lin",
-        "What is the monthly salary band of a G4 senior engineer?",
-        "may read the salary bands",
+        "david.hsu",
+        "Who is the first customer of Borealis?",
+        "is in the secret project",
     ),
-    _Shown("leo.fang", "What is the monthly salary band of a G4 senior engineer?", "may not"),
+    _Shown("leo.fang", "Who is the first customer of Borealis?", "is not"),
     _Shown("leo.fang", "到職滿三年有幾天特休？", "asks in Chinese"),
 )
 

@@ -55,7 +55,7 @@ class ModelSettings(_Group):
     name: str = Field(
         default="gpt-5-mini",
         min_length=1,
-        description="The model to ask.",
+        description="The model to ask. Unset, with an address: the one that the server lists, if it is one.",
         examples=["qwen3-14b"],
     )
     api_key: SecretStr = Field(

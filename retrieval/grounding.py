@@ -5,13 +5,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
+import structlog
+
 from retrieval.citations import CheckedSentence, SentenceBuffer, check_sentence
-from retrieval.errors import ModelError
+from retrieval.errors import ModelError, ModelMisconfigured
 from retrieval.evidence import Evidence
 from retrieval.extractive import extract, unsure
 from retrieval.models import Embedder, LanguageModel
 from retrieval.prompts import NOT_IN_PASSAGES, Exchange, answer_messages
 from retrieval.types import Answer, Band, Citation, Language, Passage, Usage
+
+log = structlog.get_logger()
 
 ProgressCallback = Callable[[str, tuple[Citation, ...]], Awaitable[None]]
 """Takes the checked beginning of an answer, from its first word on, with the citations so far."""
@@ -70,7 +74,10 @@ class GroundedWriter:
             async with asyncio.timeout(self._timeout_s):
                 stream = self._model.stream(messages, max_tokens=_MAX_TOKENS)
                 await draft.read(stream)
-        except (ModelError, TimeoutError):
+        except (ModelError, TimeoutError) as error:
+            # The reader gets a notice; the operator needs the reason.
+            told = log.error if isinstance(error, ModelMisconfigured) else log.warning
+            told("model.failed", model=self._model.name, reason=str(error) or "timed out")
             notice = (_MODEL_BROKE_OFF if draft.text else _MODEL_FAILED)[language]
         if draft.text:
             return draft.answer(language, notice)

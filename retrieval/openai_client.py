@@ -13,6 +13,7 @@ from retrieval.errors import ModelError, ModelMisconfigured, ModelUnavailable
 T = TypeVar("T")
 
 _ATTEMPTS = 2
+_LISTING_TIMEOUT_S = 3.0
 # Somebody is waiting: a server that wants us back later than this is an unavailable one.
 _LONGEST_PAUSE_S = 2.0
 _RETRIED_STATUS = frozenset({408, 409, 429})
@@ -49,6 +50,16 @@ def open_client(
         timeout=openai.Timeout(timeout_s, connect=5.0),
         max_retries=0,
     )
+
+
+async def only_model(client: AsyncOpenAI) -> str | None:
+    """The model that the server offers, when it lists exactly one; None also when it does not tell."""
+    try:
+        listed = await client.models.list(timeout=_LISTING_TIMEOUT_S)
+        names = [model.id for model in listed.data]
+    except (openai.OpenAIError, ValueError, TypeError, AttributeError):
+        return None
+    return names[0] if len(names) == 1 else None
 
 
 async def with_retries(call: Callable[[], Awaitable[T]]) -> T:

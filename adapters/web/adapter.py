@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 import structlog
 from aiohttp import web
 
-from adapters.web.channel import WebChannel, WebMessage
+from adapters.web.channel import WebChannel
 from adapters.web.feed import Feed, FetchChunks
 from adapters.web.files import page_files
 from adapters.web.guard import ApiError, Body, Guard, WebAccess, error_response, language_of
+from adapters.web.message_log import WebMessage
 from adapters.web.render import passage_json, person_json
 from adapters.web.rooms import Rooms
 from adapters.web.streams import Streams
@@ -236,6 +237,7 @@ class WebAdapter:
         feed = Feed(
             self.channel,
             conversation,
+            me.ref,
             still_reading,
             self._store_fetch,
             heartbeat_s=self._options.heartbeat_s,

@@ -2,14 +2,13 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import count
 from types import MappingProxyType
-from typing import Any
 
+from adapters.web.message_log import MessageLog, WebMessage
 from bot.channel import ChannelLimits, shortened
 from bot.messages import (
     ConversationKind,
@@ -31,49 +30,6 @@ LIMITS = ChannelLimits(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class WebMessage:
-    """
-    A message as the page shows it: somebody's words, or the bot's *reply*.
-
-    Attributes:
-        order: Where it stands among the conversation's messages; never changes.
-        seq: Of the last change; grows over all conversations of this process.
-        private_to: The one person who sees it; None for everyone in the conversation.
-        answers: Id of the question that a reply belongs to.
-        is_open: Somebody's question that is still being worked on.
-        client_id: What the asker's page calls it.
-    """
-
-    id: str
-    conversation: ConversationRef
-    at: datetime
-    order: int
-    seq: int
-    author: UserRef | None = None
-    author_name: str = ""
-    text: str = ""
-    reply: Reply | None = None
-    private_to: UserRef | None = None
-    answers: str | None = None
-    is_open: bool = False
-    client_id: str | None = None
-    ratings: Mapping[UserRef, Rating] = field(default_factory=lambda: MappingProxyType({}))
-
-    def is_shown_to(self, user: UserRef) -> bool:
-        return self.private_to is None or self.private_to == user
-
-
-@dataclass(slots=True)
-class _Log:
-    messages: dict[str, WebMessage] = field(default_factory=dict)
-    watchers: set[asyncio.Event] = field(default_factory=set)
-
-    def wake(self) -> None:
-        for watcher in self.watchers:
-            watcher.set()
-
-
 class WebChannel:
     """
     Lives in one process, like the connections it feeds. What it forgets costs people their
@@ -93,11 +49,8 @@ class WebChannel:
         self._max_messages = max_messages
         self._max_conversations = max_conversations
         self._clock = clock
-        self._seq = count(1)
-        self._logs: dict[tuple[str, str], _Log] = {}
+        self._logs: dict[tuple[str, str], MessageLog] = {}
         self.is_closed = False
-        # Tells a page that comes back after a restart that its numbers mean nothing any more.
-        self.epoch = secrets.token_hex(4)
 
     @property
     def limits(self) -> ChannelLimits:
@@ -110,9 +63,9 @@ class WebChannel:
         return self.add_reply(reply, to, private_to=user)
 
     async def update(self, message: MessageRef, reply: Reply) -> None:
-        self._change(
-            message.conversation, message.id, reply=shortened(reply, LIMITS.max_characters)
-        )
+        if log := self._logs.get(_place(message.conversation)):
+            shown = shortened(reply, LIMITS.max_characters)
+            log.change(message.id, seen_by=message.private_to, reply=shown)
 
     def add_reply(
         self,
@@ -122,49 +75,61 @@ class WebChannel:
         private_to: UserRef | None = None,
         answers: str | None = None,
     ) -> MessageRef:
-        seq = next(self._seq)
         message = WebMessage(
-            id=f"m{seq}-{secrets.token_hex(4)}",
+            id=f"m-{secrets.token_hex(8)}",
             conversation=to,
             at=self._clock(),
-            order=seq,
-            seq=seq,
             reply=shortened(reply, LIMITS.max_characters),
             private_to=private_to,
             answers=answers,
         )
-        self._add(message)
+        # What one person sees alone must not make the conversation outlive another.
+        log = self._logs.get(_place(to)) if private_to else None
+        (log or self._log(to)).add(message, limit=self._max_messages)
         return MessageRef(to, message.id, private_to)
 
     def say(
         self, message: IncomingMessage, *, message_id: str, client_id: str, author_name: str
     ) -> bool:
         """Show what somebody asked, as open. False when it stands there already."""
-        if message_id in self._log(message.conversation).messages:
+        log = self._log(message.conversation)
+        if message_id in log.messages:
             return False
-        seq = next(self._seq)
-        self._add(
+        log.add(
             WebMessage(
                 id=message_id,
                 conversation=message.conversation,
                 at=message.sent_at,
-                order=seq,
-                seq=seq,
                 author=message.user,
                 author_name=author_name,
                 text=message.text,
                 is_open=True,
+                is_running=True,
                 client_id=client_id,
-            )
+            ),
+            limit=self._max_messages,
         )
         return True
 
     def close_question(self, conversation: ConversationRef, message_id: str) -> None:
-        self._change(conversation, message_id, is_open=False)
+        """Everyone has their reply; the asker may still wait for a private one."""
+        log = self._logs.get(_place(conversation))
+        question = log.messages.get(message_id) if log else None
+        if log and question and question.is_open:
+            log.change(message_id, seen_by=None, is_open=False)
+
+    def end_turn(self, conversation: ConversationRef, message_id: str) -> None:
+        self.close_question(conversation, message_id)
+        log = self._logs.get(_place(conversation))
+        question = log.messages.get(message_id) if log else None
+        if log and question and question.is_running:
+            log.change(message_id, seen_by=question.author, is_running=False)
 
     def rate(self, message: WebMessage, user: UserRef, rating: Rating) -> None:
-        ratings = MappingProxyType({**message.ratings, user: rating})
-        self._change(message.conversation, message.id, ratings=ratings)
+        log = self._logs.get(_place(message.conversation))
+        if log and (rated := log.messages.get(message.id)):
+            ratings = MappingProxyType({**rated.ratings, user: rating})
+            log.change(message.id, seen_by=user, ratings=ratings)
 
     def find(self, conversation: ConversationRef, id: str, viewer: UserRef) -> WebMessage | None:
         """The message, whatever thread of the conversation it is in, if *viewer* sees it."""
@@ -172,14 +137,10 @@ class WebChannel:
         message = log.messages.get(id) if log else None
         return message if message and message.is_shown_to(viewer) else None
 
-    def messages(
-        self, conversation: ConversationRef, viewer: UserRef, *, after: int = 0
-    ) -> list[WebMessage]:
-        """What *viewer* sees, oldest first; only what changed after a sequence number."""
+    def messages(self, conversation: ConversationRef, viewer: UserRef) -> list[WebMessage]:
+        """What *viewer* sees, oldest first."""
         log = self._logs.get(_place(conversation))
-        if log is None:
-            return []
-        return [m for m in log.messages.values() if m.seq > after and m.is_shown_to(viewer)]
+        return log.seen_by(viewer) if log else []
 
     def direct_conversations(self, user: UserRef) -> list[WebMessage]:
         """The first question of each of somebody's direct conversations, latest conversation first."""
@@ -189,17 +150,16 @@ class WebChannel:
             for m in firsts
             if m and m.author == user and m.conversation.kind is ConversationKind.DIRECT
         ]
-        return sorted(mine, key=lambda m: -m.order)
+        return sorted(mine, key=lambda m: m.at, reverse=True)
 
     @contextmanager
-    def watching(self, conversation: ConversationRef) -> Iterator[asyncio.Event]:
-        """An event that every change sets; the watcher clears it. Meanwhile all is kept."""
-        log, changed = self._log(conversation), asyncio.Event()
-        log.watchers.add(changed)
-        try:
-            yield changed
-        finally:
-            log.watchers.discard(changed)
+    def watching(
+        self, conversation: ConversationRef, viewer: UserRef
+    ) -> Iterator[tuple[MessageLog, asyncio.Event]]:
+        """The log, kept meanwhile, and an event that every change sets that *viewer* sees."""
+        log = self._log(conversation)
+        with log.watching(viewer) as changed:
+            yield log, changed
 
     def close(self) -> None:
         """Let all streams end."""
@@ -207,28 +167,13 @@ class WebChannel:
         for log in self._logs.values():
             log.wake()
 
-    def _add(self, message: WebMessage) -> None:
-        log = self._log(message.conversation)
-        log.messages[message.id] = message
-        while len(log.messages) > self._max_messages:
-            del log.messages[next(iter(log.messages))]
-        log.wake()
-
-    def _change(self, conversation: ConversationRef, message_id: str, **fields: Any) -> None:
-        log = self._logs.get(_place(conversation))
-        message = log.messages.get(message_id) if log else None
-        if log is None or message is None:
-            return
-        log.messages[message_id] = replace(message, seq=next(self._seq), **fields)
-        log.wake()
-
-    def _log(self, conversation: ConversationRef) -> _Log:
+    def _log(self, conversation: ConversationRef) -> MessageLog:
         """The conversation's log, now the most recently used one."""
         place = _place(conversation)
-        log = self._logs.pop(place, None) or _Log()
+        log = self._logs.pop(place, None) or MessageLog()
         self._logs[place] = log
         if len(self._logs) > self._max_conversations:
-            idle = (p for p, log in self._logs.items() if not log.watchers and p != place)
+            idle = (p for p, log in self._logs.items() if not log.is_watched and p != place)
             if (oldest := next(idle, None)) is not None:
                 del self._logs[oldest]
         return log
@@ -256,6 +201,7 @@ class WebTurn:
         if message.id in self._posted:
             self._posted[message.id] = (message, reply)
         await self._channel.update(message, reply)
+        self._close_once_said(message)
 
     async def settle(self, language: Language, *, instead: str, notice: str) -> None:
         """A status becomes *instead*; half an answer keeps its text and gets the *notice*."""
@@ -268,11 +214,19 @@ class WebTurn:
     def _add(self, reply: Reply, to: ConversationRef, user: UserRef | None) -> MessageRef:
         ref = self._channel.add_reply(reply, to, private_to=user, answers=self._answers)
         self._posted[ref.id] = (ref, reply)
+        self._close_once_said(ref)
         return ref
+
+    def _close_once_said(self, changed: MessageRef) -> None:
+        """By when it closes, nobody shall learn whether a private reply follows."""
+        shared = [reply for ref, reply in self._posted.values() if ref.private_to is None]
+        if changed.private_to is None and all(reply.is_final for reply in shared):
+            self._channel.close_question(changed.conversation, self._answers)
 
     @property
     def has_posted(self) -> bool:
-        return bool(self._posted)
+        """For everyone; a private reply stands in for nothing."""
+        return any(ref.private_to is None for ref, _ in self._posted.values())
 
 
 def _place(conversation: ConversationRef) -> tuple[str, str]:

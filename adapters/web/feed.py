@@ -5,11 +5,12 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
-from adapters.web.channel import WebChannel, WebMessage
+from adapters.web.channel import WebChannel
+from adapters.web.message_log import Cursor, MessageLog, WebMessage
 from adapters.web.render import message_json
 from bot.directory import Person
 from bot.errors import DirectoryUnavailable
-from bot.messages import ConversationRef
+from bot.messages import ConversationRef, UserRef
 from retrieval.access import AccessScope, Reader
 from retrieval.errors import StoreError
 from retrieval.types import Chunk
@@ -32,6 +33,7 @@ class Feed:
         self,
         channel: WebChannel,
         conversation: ConversationRef,
+        user: UserRef,
         viewer: Viewer,
         fetch: FetchChunks,
         *,
@@ -39,6 +41,7 @@ class Feed:
     ) -> None:
         self._channel = channel
         self._conversation = conversation
+        self._user = user
         self._viewer = viewer
         self._fetch = fetch
         self._heartbeat_s = heartbeat_s
@@ -48,9 +51,9 @@ class Feed:
 
     async def events(self, last_event_id: str) -> AsyncIterator[str]:
         """Ends when the person may not read on, when that cannot be established, or at shutdown."""
-        cursor, is_check_due = self._resumed(last_event_id), False
         yield "retry: 1000\n\n"
-        with self._channel.watching(self._conversation) as changed:
+        with self._channel.watching(self._conversation, self._user) as (log, changed):
+            cursor, is_check_due = _resumed(last_event_id, log), False
             while not self._channel.is_closed:
                 changed.clear()
                 try:
@@ -62,46 +65,37 @@ class Feed:
                     return
                 self._note_rights(person.reader)
                 if cursor is None:
-                    messages = self._channel.messages(self._conversation, person.ref)
-                    cursor = max((m.seq for m in messages), default=0)
-                    shown = await self._shown(messages, person)
-                    yield _event("snapshot", {"messages": shown}, id=self._id(cursor))
+                    cursor = log.position(self._user)
+                    shown = await self._shown(log.seen_by(self._user), person)
+                    yield _event("snapshot", {"messages": shown}, id=_id(cursor, log))
                 if is_check_due:
-                    for shown_anew in await self._rechecked(cursor, person):
-                        yield _event("message", shown_anew, id=self._id(cursor))
-                messages = self._changed_since(cursor, person)
-                for message, shown_now in zip(
-                    messages, await self._shown(messages, person), strict=True
-                ):
-                    cursor = max(cursor, message.seq)
-                    yield _event("message", shown_now, id=self._id(cursor))
+                    for shown_anew in await self._rechecked(log, cursor, person):
+                        yield _event("message", shown_anew, id=_id(cursor, log))
+                changes = log.changes(self._user, cursor)
+                shown = await self._shown([message for message, _ in changes], person)
+                for (_, cursor), shown_now in zip(changes, shown, strict=True):
+                    yield _event("message", shown_now, id=_id(cursor, log))
                 is_check_due = not await _is_set(changed, within_s=self._heartbeat_s)
                 if is_check_due:
                     yield _event("ping", {})
-
-    def _resumed(self, last_event_id: str) -> int | None:
-        epoch, _, seq = last_event_id.partition("-")
-        if epoch == self._channel.epoch and seq.isascii() and seq.isdigit() and len(seq) < 16:
-            return int(seq)
-        return None
 
     def _note_rights(self, reader: Reader) -> None:
         if reader != self._reader:
             self._reader = reader
             self._readable.clear()
 
-    def _changed_since(self, cursor: int, person: Person) -> list[WebMessage]:
-        changed = self._channel.messages(self._conversation, person.ref, after=cursor)
-        return sorted(changed, key=lambda m: m.seq)
-
-    async def _rechecked(self, cursor: int, person: Person) -> list[dict[str, Any]]:
+    async def _rechecked(
+        self, log: MessageLog, cursor: Cursor, person: Person
+    ) -> list[dict[str, Any]]:
         """What must be shown differently, because rights or passages have changed since."""
         self._readable.clear()
         before = dict(self._withheld)
+        # What has changed since is sent anyway.
+        changed = {message.id for message, _ in log.changes(self._user, cursor)}
         messages = [
             m
-            for m in self._channel.messages(self._conversation, person.ref)
-            if m.seq <= cursor and m.reply and m.reply.citations
+            for m in log.seen_by(self._user)
+            if m.id not in changed and m.reply and m.reply.citations
         ]
         shown = await self._shown(messages, person)
         return [json for json in shown if json["withheld"] != before.get(json["id"])]
@@ -127,8 +121,18 @@ class Feed:
             else:
                 self._withheld[message_id] = reason
 
-    def _id(self, seq: int) -> str:
-        return f"{self._channel.epoch}-{seq}"
+
+def _id(cursor: Cursor, log: MessageLog) -> str:
+    return f"{log.epoch}-{cursor.shared}-{cursor.own}"
+
+
+def _resumed(last_event_id: str, log: MessageLog) -> Cursor | None:
+    epoch, *numbers = last_event_id.split("-")
+    if epoch != log.epoch or len(numbers) != 2:
+        return None
+    if not all(n.isascii() and n.isdigit() and len(n) < 16 for n in numbers):
+        return None
+    return Cursor(*map(int, numbers))
 
 
 async def _is_set(event: asyncio.Event, *, within_s: float) -> bool:

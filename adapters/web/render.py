@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from adapters.web.channel import WebMessage
+from adapters.web.message_log import WebMessage
 from bot.directory import Person
 from bot.messages import Reply, UserRef
 from retrieval.access import Level
@@ -47,7 +47,7 @@ def message_json(message: WebMessage, viewer: UserRef, *, withheld: str | None =
         if message.author
         else None,
         "is_mine": message.author == viewer,
-        "is_open": message.is_open,
+        "is_open": message.is_open_for(viewer),
         "is_private": message.private_to is not None,
         "answers": message.answers,
         "text": message.text,

@@ -40,7 +40,7 @@ class Turns:
         language: Language,
         work: Work,
     ) -> None:
-        """*message_id*: the message that the work answers; it closes when the work ends."""
+        """*message_id*: the message that the work answers; it is closed at the end."""
         task = asyncio.create_task(self._run(message_id, conversation, language, work))
         self._running[message_id] = _Running(task, user)
         task.add_done_callback(lambda _: self._running.pop(message_id, None))
@@ -87,4 +87,4 @@ class Turns:
                 await turn.post(Reply(ReplyKind.NOTICE, instead, language), conversation)
         finally:
             await turn.settle(language, instead=instead, notice=notice)
-            self._channel.close_question(conversation, message_id)
+            self._channel.end_turn(conversation, message_id)

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import re
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,22 @@ import pytest
 from yarl import URL
 
 from adapters.web.adapter import WebOptions
+from adapters.web.channel import WebChannel
 from adapters.web.guard import WebAccess, WebMode
-from bot.messages import Rating, UserRef
+from bot.channel import Channel
+from bot.messages import (
+    ConversationKind,
+    ConversationRef,
+    IncomingMessage,
+    Rating,
+    Reply,
+    ReplyKind,
+    UserRef,
+)
 from retrieval.access import Acl, Level
 from retrieval.errors import ShifuError, StoreUnavailable
 from retrieval.types import Language
-from tests.fakes.web_client import Browser, Json
+from tests.fakes.web_client import Browser, Following, Json
 from tests.fakes.web_site import PEOPLE, PUBLIC_ORIGIN, TENANT, WebSite
 
 
@@ -320,6 +332,187 @@ class TestFollowing:
             names = [name async for name, _ in feed.events()]
 
         assert "gone" not in names
+
+
+class Room:
+    """
+    David asks in a channel that Carol follows, then Carol does; each step waits until Carol has
+    seen the one before. With *is_told_more*, David gets a private answer beside each public one.
+    """
+
+    def __init__(self, site: WebSite, client: aiohttp.ClientSession, *, is_told_more: bool) -> None:
+        self.site, self.client = site, client
+        self.carol = Browser(site, client, "carol.wu")
+        self.david = Browser(site, client, "david.hsu")
+        self.is_told_more = is_told_more
+        self.status_is_seen, self.end_is_seen = asyncio.Event(), asyncio.Event()
+        self.received: list[str] = []
+
+    async def converse(self, message: IncomingMessage, channel: Channel) -> None:
+        to = message.conversation
+        ref = await channel.post(a_reply("Looking…", ReplyKind.STATUS), to)
+        await self.status_is_seen.wait()
+        await channel.update(ref, a_reply("The public answer."))
+        if message.user.id == "david.hsu":
+            await self.end_is_seen.wait()
+            if self.is_told_more:
+                await self.tell_more(message, channel)
+
+    async def tell_more(self, message: IncomingMessage, channel: Channel) -> None:
+        to = message.conversation
+        ref = await channel.post_private(a_reply("More…", ReplyKind.PARTIAL), to, message.user)
+        await channel.update(ref, a_reply("The fuller answer."))
+        own = self.site.channel.find(to, ref.id, message.user)
+        assert own
+        self.site.channel.rate(own, message.user, Rating.HELPFUL)
+        elsewhere = replace(to, channel="#borealis")
+        await self.site.channel.post(a_reply("Of no concern here."), elsewhere)
+
+    async def play(self) -> str:
+        """All that Carol receives, with times and random ids made alike."""
+        async with self.carol.following("#verification") as feed:
+            await self.hear(feed, '"messages": []')
+            thread = await self.round(feed, self.david, "c1")
+            last = feed.last_id
+            await self.round(feed, self.carol, "c2", thread=thread)
+        await self.david.answered("#verification")
+        for last_id in (last, ""):
+            async with self.carol.following("#verification", last_id) as feed:
+                await self.hear(feed, f'"answers": "{self.asked}"')
+        await self.round_unfollowed()
+        return normalised("".join(self.received))
+
+    async def round(self, feed: Following, who: Browser, client_id: str, **body: str) -> str:
+        self.status_is_seen.clear()
+        self.end_is_seen.clear()
+        asked = await who.ask("#verification", "antenna?", client_id=client_id, **body)
+        self.received.append(json.dumps(asked) + "\n")
+        self.asked = asked["message"]
+        await self.hear(feed, "Looking…")
+        self.status_is_seen.set()
+        await self.hear(feed, '"is_open": false')
+        self.end_is_seen.set()
+        if who is self.david:
+            await who.answered("#verification")
+        return str(asked["thread"])
+
+    async def round_unfollowed(self) -> None:
+        """Asked again while Carol is away; what she finds on coming back."""
+        asked = await self.david.ask("#verification", "and diodes?", client_id="c3")
+        await self.david.answered("#verification")
+        async with self.carol.following("#verification") as feed:
+            await self.hear(feed, f'"answers": "{asked["message"]}"')
+
+    async def hear(self, feed: Following, words: str) -> None:
+        """Takes what arrives up to the end of the event that has the *words*."""
+        is_heard = False
+        async for raw in feed.response.content:
+            line = raw.decode()
+            self.received.append(line)
+            if line.startswith("id: "):
+                feed.last_id = line[4:].strip()
+            is_heard = is_heard or words in line
+            if is_heard and line == "\n":
+                return
+        raise AssertionError(f"the stream ended without {words}")
+
+
+def a_reply(text: str, kind: ReplyKind = ReplyKind.ANSWER) -> Reply:
+    return Reply(kind, text, Language.ENGLISH, feedback_id=text)
+
+
+def normalised(received: str) -> str:
+    """Without times; random ids become their number in order of appearance."""
+    received = re.sub(r'"at": "[^"]+"', '"at": ""', received)
+    received = re.sub(r"id: [0-9a-f]{8}-", "id: epoch-", received)
+    seen: dict[str, int] = {}
+    return re.sub(r'"m-([0-9a-f]+)"', lambda m: f'"m-{seen.setdefault(m[1], len(seen))}"', received)
+
+
+class TestPrivateRepliesLeaveNoTrace:
+    @pytest.fixture
+    async def quiet(self, tmp_path: Path) -> AsyncIterator[WebSite]:
+        """Heartbeats come when they come; here there are none."""
+        options = WebOptions(heartbeat_s=60, drain_s=1)
+        async with WebSite(tmp_path, options=options).running() as site:
+            yield site
+
+    async def test_others_receive_the_same_whether_or_not_the_asker_is_told_more(
+        self, tmp_path: Path, client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        received = []
+        for is_told_more in (False, True):
+            options = WebOptions(heartbeat_s=60, drain_s=1)
+            async with WebSite(tmp_path, options=options).running() as site:
+                room = Room(site, client, is_told_more=is_told_more)
+                monkeypatch.setattr(site.adapter, "_converse", room.converse)
+                received.append(await room.play())
+                mine = bot_texts(await room.david.seen("#verification"))
+
+            assert ("The fuller answer." in mine) is is_told_more
+
+        assert received[0] == received[1]
+
+    async def test_a_question_closes_for_the_others_before_the_private_reply_is_there(
+        self, quiet: WebSite, client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        room = Room(quiet, client, is_told_more=True)
+        monkeypatch.setattr(quiet.adapter, "_converse", room.converse)
+        room.status_is_seen.set()
+
+        await room.david.ask("#verification", "antenna?")
+        others = await room.carol.answered("#verification")
+        mine_meanwhile = await room.david.seen("#verification")
+        room.end_is_seen.set()
+        mine = await room.david.answered("#verification")
+
+        assert bot_texts(others) == bot_texts(mine_meanwhile) == ["The public answer."]
+        assert mine_meanwhile[0]["is_open"]
+        assert bot_texts(mine) == ["The public answer.", "The fuller answer."]
+        assert mine[1]["order"] < mine[2]["order"] < mine[1]["order"] + 1
+
+    async def test_the_asker_stops_what_goes_on_in_private_and_the_others_see_nothing_of_it(
+        self, quiet: WebSite, client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        room = Room(quiet, client, is_told_more=True)
+        monkeypatch.setattr(quiet.adapter, "_converse", room.converse)
+        room.status_is_seen.set()
+        asked = await room.david.ask("#verification", "antenna?")
+        before = await room.carol.answered("#verification")
+
+        _, body = await room.david.post("/api/stop", {"message": asked["message"]})
+        await room.david.answered("#verification")
+
+        assert body == {"stopped": True}
+        assert await room.carol.seen("#verification") == before
+
+    async def test_a_private_change_wakes_no_stream_but_its_persons(self, site: WebSite) -> None:
+        carol, david = UserRef(TENANT, "carol.wu"), UserRef(TENANT, "david.hsu")
+        to = ConversationRef("web", TENANT, "#verification", ConversationKind.PRIVATE)
+        with (
+            site.channel.watching(to, carol) as (_, hers),
+            site.channel.watching(to, david) as (_, his),
+        ):
+            await site.channel.post_private(a_reply("More."), to, david)
+
+        assert his.is_set()
+        assert not hers.is_set()
+
+    async def test_private_replies_push_out_no_message_of_the_others(self) -> None:
+        carol, david = UserRef(TENANT, "carol.wu"), UserRef(TENANT, "david.hsu")
+        to = ConversationRef("web", TENANT, "#verification", ConversationKind.PRIVATE)
+        channel = WebChannel(max_messages=2)
+
+        await channel.post(a_reply("one"), to)
+        for n in range(5):
+            await channel.post_private(a_reply(f"more {n}"), to, david)
+        await channel.post(a_reply("two"), to)
+
+        shown = {
+            u.id: [m.reply.text for m in channel.messages(to, u) if m.reply] for u in (carol, david)
+        }
+        assert shown["carol.wu"] == ["one", "two"]
+        assert shown["david.hsu"] == ["one", "more 3", "more 4", "two"]
 
 
 class TestCitations:
