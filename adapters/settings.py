@@ -1,6 +1,7 @@
 """All settings, read once at start from the environment and from `shifu.toml`."""
 
 import ipaddress
+import json
 import os
 import re
 import tomllib
@@ -253,23 +254,23 @@ def load_settings() -> Settings:
     Raises:
         ConfigurationError: Naming each wrong setting, what it must be, and an example.
     """
+    if unknown := _unknown_variables():
+        raise ConfigurationError(
+            f"There is no setting {', '.join(unknown)}; docs/configuration.md lists them all."
+        )
     try:
-        settings = Settings()
-        unknown = _unknown_variables()
+        return Settings()
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{settings_file()}: is no valid TOML: {error}") from error
     except ValidationError as error:
         raise ConfigurationError(
             "\n".join(_explained(tuple(e["loc"]), e["msg"]) for e in error.errors())
         ) from None
-    except ValueError as error:
-        # A complex value in the environment that is no JSON; the library names the field only.
-        raise ConfigurationError(f"{error}; lists are JSON, such as '[\"a\"]'") from None
-    if unknown:
+    except ValueError:
+        # A list in the environment that is no JSON; the library names its group only.
         raise ConfigurationError(
-            f"There is no setting {', '.join(unknown)}; docs/configuration.md lists them all."
-        )
-    return settings
+            "\n".join(_explained((name,), "must be a list in JSON") for name in _broken_lists())
+        ) from None
 
 
 def all_settings() -> dict[str, tuple[str, str, str]]:
@@ -298,7 +299,8 @@ def _facts(field: object) -> tuple[str, str, str]:
 
 
 def _explained(location: tuple[int | str, ...], problem: str) -> str:
-    name = (ENV_PREFIX + "__".join(str(part) for part in location)).upper()
+    name = "__".join(str(part) for part in location).upper()
+    name = name if name.startswith(ENV_PREFIX) else ENV_PREFIX + name
     known = all_settings()
     while name not in known and "__" in name:
         name = name.rpartition("__")[0]
@@ -308,6 +310,24 @@ def _explained(location: tuple[int | str, ...], problem: str) -> str:
 
 
 def _unknown_variables() -> list[str]:
-    # Extra variables are only refused inside a group by the library; a typo must not pass silently.
+    # The library passes over what it does not know; a typo must not pass silently.
     known = {*all_settings(), "SHIFU_CONFIG"}
-    return sorted(v for v in os.environ if v.startswith(ENV_PREFIX) and v.upper() not in known)
+    ours = (v for v in os.environ if v.upper().startswith(ENV_PREFIX))
+    return sorted(v for v in ours if v.upper() not in known)
+
+
+def _broken_lists() -> list[str]:
+    lists = {
+        f"{ENV_PREFIX}WEB__{n}".upper()
+        for n, f in WebSettings.model_fields.items()
+        if isinstance(f.default, tuple)
+    }
+    return sorted(v for v in os.environ if v.upper() in lists and not _is_json(os.environ[v]))
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True

@@ -339,12 +339,7 @@ def test_a_wrong_setting_is_named_with_an_example(tmp_path: Path) -> None:
     "on_invalid",
     [
         "surrogateescape",
-        pytest.param(
-            "strict",
-            marks=pytest.mark.xfail(
-                strict=True, reason="the decoding error of standard input is not caught"
-            ),
-        ),
+        "strict",
     ],
 )
 def test_a_question_that_is_not_utf_8_ends_in_no_traceback(

@@ -162,7 +162,6 @@ def test_a_wrong_value_is_answered_with_the_variable_and_an_example(
     assert told.endswith(f"; for example {name}={all_settings()[name][2]}")
 
 
-@pytest.mark.xfail(strict=True, reason="only the group is named")
 @pytest.mark.parametrize(
     ("name", "value"), [("SHIFU_WEB__PROT", "1"), ("SHIFU_WEB__TRUSTED_PROXIES", "10.0.0.0/8")]
 )
@@ -174,7 +173,6 @@ def test_a_mistake_inside_a_group_is_named_in_full(
     assert name in refusal()
 
 
-@pytest.mark.xfail(strict=True, reason="lower-case variables are read, but not looked through")
 def test_a_lower_case_variable_that_is_no_setting_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
