@@ -20,13 +20,14 @@ lint: .venv/dev
 # Installs from the committed locks: names, versions and hashes, nothing else.
 .venv/demo: requirements.lock pyproject.toml | .venv/uv
 	@echo "Installing (once; half a minute)…"
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q adapters bot retrieval
 	@touch $@
 
 .venv/dev: requirements-dev.lock pyproject.toml | .venv/uv
 	@echo "Installing (once; half a minute)…"
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-dev.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
