@@ -11,6 +11,7 @@ from retrieval.types import Answer, Band, Citation, Language, Passage
 MAX_SENTENCES = 3
 _LATER_PASSAGE_PENALTY = 0.2
 _WORTH_SHOWING = 0.6
+_WORTH_READING = 0.7
 _MAX_SENTENCE_CHARACTERS = 600
 _CLOSEST = 3
 
@@ -81,7 +82,9 @@ def _quoted(passages: Sequence[Passage], evidence: Evidence, language: Language)
     """The chosen sentences under their document's title, passage by passage; then further reading."""
     chosen = _best(evidence)
     quoted = list(dict.fromkeys(sentence.passage for sentence in chosen))
-    order = [*quoted, *(i for i in range(len(passages)) if i not in quoted)]
+    near = _WORTH_READING * passages[0].score
+    others = (i for i, p in enumerate(passages) if i not in quoted and p.score >= near)
+    order = [*quoted, *others]
     blocks: dict[str, list[str]] = {}
     for number, index in enumerate(quoted, start=1):
         chunk = passages[index].chunk
