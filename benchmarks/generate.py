@@ -15,12 +15,11 @@ import numpy as np
 
 from benchmarks.readers import AccessLists
 from retrieval.access import Acl
-from retrieval.analysis import embedding_text
+from retrieval.analysis import embedding_text, is_chinese_text
 from retrieval.embedded_store import EmbeddedStore
 from retrieval.ingest.connectors import FolderConnector, FoundDocument
 from retrieval.ingest.split import split
 from retrieval.models import Embedder
-from retrieval.ranking import is_chinese_text
 from retrieval.sentences import sentences
 from retrieval.types import Chunk, Document, FloatArray, IndexedDocument
 

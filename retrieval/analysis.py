@@ -128,6 +128,12 @@ def cjk_share(text: str) -> float:
 
 
 @lru_cache(maxsize=10_000)
+def is_chinese_text(text: str) -> bool:
+    """Whether Chinese words are what *text* is made of, and so what can be found in it."""
+    return cjk_share(text) > 0.2
+
+
+@lru_cache(maxsize=10_000)
 def language_of(text: str) -> Language:
     """Chinese as soon as a good part is: a Taiwanese engineer's sentence is full of English terms."""
     return Language.CHINESE if cjk_share(text) > 0.12 else Language.ENGLISH

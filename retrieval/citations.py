@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from retrieval.analysis import content_tokens, fold, searchable_text
+from retrieval.analysis import content_tokens, fold, is_chinese_text, searchable_text
 from retrieval.links import without_links
 from retrieval.models import Embedder
-from retrieval.ranking import chunk_tokens, is_chinese_text
+from retrieval.ranking import chunk_tokens
 from retrieval.sentences import sentences
 from retrieval.types import Passage
 

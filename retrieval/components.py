@@ -9,13 +9,13 @@ from typing import Any
 from haystack import component
 
 from retrieval.access import AccessScope
-from retrieval.analysis import query_tokens
+from retrieval.analysis import is_chinese_text, query_tokens
 from retrieval.evidence import Evidence, judge
 from retrieval.glossary import Glossary
 from retrieval.grounding import GroundedWriter, ProgressCallback
 from retrieval.models import Embedder
 from retrieval.prompts import Exchange
-from retrieval.ranking import QuestionTerms, is_chinese_text, rerank
+from retrieval.ranking import QuestionTerms, rerank
 from retrieval.store import ChunkStore, SearchQuery
 from retrieval.types import Answer, Language, Passage, Value
 

@@ -1,22 +1,22 @@
 """Carries a question's terms into the other language, by a list of bilingual terms."""
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib import resources
-from typing import Self
+from typing import Self, TypeVar
 
 from retrieval.analysis import (
     analyse,
-    cjk_share,
     fold,
     is_chinese,
+    is_chinese_text,
     is_content,
     is_function_word,
     words,
 )
 
-_LONGEST_TERM = 4
+# Characters of a Chinese text, or words of an English one.
+_Text = TypeVar("_Text", str, tuple[str, ...])
 
 
 class Glossary:
@@ -38,8 +38,6 @@ class Glossary:
                 # The stem of "aed" is "a": such a term would be found in every question.
                 if not all(is_function_word(s) or len(s) < 2 for s in stems):
                     self._to_chinese.setdefault(stems, []).extend(chinese)
-        longest_first = sorted(self._to_english, key=len, reverse=True)
-        self._chinese = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
 
     @classmethod
     def parse(cls, lines: Iterable[str]) -> Self:
@@ -70,11 +68,11 @@ class Glossary:
 
         What is translated, and the Latin words of the question itself.
         """
-        if cjk_share(question) > 0.2:
-            terms = [self._to_english[m.group()] for m in self._chinese.finditer(fold(question))]
+        if is_chinese_text(question):
+            terms = _longest_matches(fold(question), self._to_english)
             kept = [token for token in analyse(question) if not is_chinese(token)]
         else:
-            terms = list(self._chinese_for(words(question)))
+            terms = _longest_matches(tuple(words(question)), self._to_chinese)
             # Engineers leave many an English word untranslated, and which ones is not to be foreseen.
             kept = analyse(question)
         # The first variants are the common ones; more would outweigh the rest of the question.
@@ -82,15 +80,20 @@ class Glossary:
         # Single characters would give every translated word three times the say of a name.
         return [token for token in (*translated, *kept) if is_content(token)]
 
-    def _chinese_for(self, text: list[str]) -> Iterator[tuple[str, ...]]:
-        start = 0
-        while start < len(text):
-            for length in range(min(_LONGEST_TERM, len(text) - start), 0, -1):
-                if found := self._to_chinese.get(tuple(text[start : start + length])):
-                    yield tuple(found)
-                    start += length - 1
-                    break
-            start += 1
+
+def _longest_matches(text: _Text, terms: Mapping[_Text, Sequence[str]]) -> list[Sequence[str]]:
+    """What *terms* has for the parts of *text*, from left to right, the longest one at each place."""
+    longest = max(map(len, terms), default=0)
+    found = []
+    start = 0
+    while start < len(text):
+        for length in range(min(longest, len(text) - start), 0, -1):
+            if (variants := terms.get(text[start : start + length])) is not None:
+                found.append(variants)
+                start += length - 1
+                break
+        start += 1
+    return found
 
 
 @cache

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from retrieval.analysis import analyse, cjk_share, is_chinese, searchable_text, words
+from retrieval.analysis import analyse, is_chinese, is_chinese_text, searchable_text, words
 from retrieval.sentences import sentences
 from retrieval.types import Chunk, Passage, Value
 
@@ -204,11 +204,6 @@ def chunk_tokens(chunk: Chunk) -> tuple[str, ...]:
 
 def _chunk_words(chunk: Chunk) -> tuple[str, ...]:
     return _in_order(searchable_text(chunk))
-
-
-@lru_cache(maxsize=10_000)
-def is_chinese_text(text: str) -> bool:
-    return cjk_share(text) > 0.2
 
 
 @lru_cache(maxsize=4_000)

@@ -2,7 +2,7 @@
 
 import re
 
-from retrieval.analysis import cjk_share
+from retrieval.analysis import is_chinese_text
 
 _CHINESE_END = re.compile(r"(?<=[。！？])(?![」』”\"）)])|(?<=[。！？][」』”\"）)])")
 _EMPHASIS = re.compile(r"\*\*(?=\S)(.+?)(?<=\S)\*\*")
@@ -85,7 +85,7 @@ def _join_wrapped(lines: list[str]) -> str:
 def _split_paragraph(text: str) -> list[str]:
     if not text:
         return []
-    if cjk_share(text) > 0.2:
+    if is_chinese_text(text):
         return [part.strip() for part in _CHINESE_END.split(text) if part.strip()]
     merged: list[str] = []
     for part in _ENGLISH_END.split(text):

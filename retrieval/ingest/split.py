@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from retrieval.analysis import cjk_share
+from retrieval.analysis import is_chinese_text
 from retrieval.types import Chunk, Document, IndexedDocument
 
 LATIN_CHARACTERS = 900
@@ -148,8 +148,8 @@ def _fence_end(lines: list[str], start: int, mark: str) -> int:
 
 def _pieces(blocks: list[_Block]) -> list[str]:
     """Texts of about one chunk each: neighbours are joined, what is too long is cut."""
-    share = cjk_share("\n".join(block.text for block in blocks))
-    limit = CHINESE_CHARACTERS if share > 0.2 else LATIN_CHARACTERS
+    is_chinese = is_chinese_text("\n".join(block.text for block in blocks))
+    limit = CHINESE_CHARACTERS if is_chinese else LATIN_CHARACTERS
     groups: list[list[str]] = []
     size = 0
     for part in (part for block in blocks for part in _cut_block(block, limit)):
