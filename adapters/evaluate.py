@@ -1,12 +1,10 @@
 """Measures retrieval and answers over a question set, in a store that is thrown away afterwards."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -15,8 +13,9 @@ from adapters.app import Knowledge, open_knowledge
 from adapters.console import out, print_report, progress_bar, sync_progress
 from adapters.settings import ConfigurationError, Settings
 from bot.audience import Audience, scope_of_readers
+from bot.directory import rooms_by_name
 from bot.follow_up import stand_alone
-from bot.messages import ConversationRef, Session, Turn, UserRef
+from bot.messages import ConversationRef, Session, UserRef
 from bot.yaml_directory import YamlDirectory
 from retrieval.access import (
     PUBLIC,
@@ -162,51 +161,45 @@ class _Readers:
     def __init__(self, tenant: str, directory: YamlDirectory | None) -> None:
         self._tenant = tenant
         self._directory = directory
-        self._audience = Audience(directory) if directory else None
 
     async def of(self, question: EvaluationQuestion) -> tuple[AccessScope, list[Reader]]:
         """The scope to search in, and every single reader to check the results against."""
         if question.reader_groups:
             readers = [self._by_groups(groups) for groups in question.reader_groups]
         elif self._directory is not None and question.user is not None:
-            return await self._by_people(question, question.user)
+            return await self._by_people(self._directory, question, question.user)
         else:
             readers = [self._by_groups({_EVERYONE})]
         return scope_of_readers(readers).scope, readers
 
     async def _by_people(
-        self, question: EvaluationQuestion, user: str
+        self, directory: YamlDirectory, question: EvaluationQuestion, user: str
     ) -> tuple[AccessScope, list[Reader]]:
-        assert self._directory is not None
-        assert self._audience is not None
         asker = UserRef(self._tenant, user)
-        members = [asker, *(UserRef(self._tenant, name) for name in question.readers)]
-        people = [await self._directory.person(member) for member in members]
         if question.conversation:
-            room = next(
-                (
-                    r
-                    for r in await self._directory.rooms()
-                    if question.conversation in (r.name, r.channel)
-                ),
-                None,
-            )
-            if room is None:
+            rooms = await rooms_by_name(directory)
+            if question.conversation not in rooms:
                 raise ConfigurationError(
                     f"{question.id}: there is no conversation {question.conversation!r} in the directory"
                 )
+            room = rooms[question.conversation]
             ref = ConversationRef("evaluate", self._tenant, room.channel, room.kind)
-            audience = await self._audience.scope_of_conversation(ref, asker)
-            people = [await self._directory.person(m) for m in (*room.members, asker)]
-            return audience.scope, [p.reader if p else Reader.stranger() for p in people]
-        readers = [p.reader if p else Reader.stranger() for p in people]
+            audience = await Audience(directory).scope_of_conversation(ref, asker)
+            return audience.scope, await _readers(directory, (*room.members, asker))
+        named = (UserRef(self._tenant, name) for name in question.readers)
+        readers = await _readers(directory, (asker, *named))
         return scope_of_readers(readers).scope, readers
 
-    def _by_groups(self, groups: Mapping[str, Any] | frozenset[str] | set[str]) -> Reader:
+    def _by_groups(self, groups: Collection[str]) -> Reader:
         principals = {group_principal(self._tenant, g) for g in groups if g != _EVERYONE}
         if _EVERYONE in groups:
             principals.add(tenant_principal(self._tenant))
         return Reader(frozenset({PUBLIC, *principals}), Level.SECRET)
+
+
+async def _readers(directory: YamlDirectory, users: Iterable[UserRef]) -> list[Reader]:
+    people = [await directory.person(user) for user in users]
+    return [person.reader if person else Reader.stranger() for person in people]
 
 
 async def _ask(
@@ -214,7 +207,8 @@ async def _ask(
 ) -> EvaluationResult:
     session = Session()
     for earlier in question.history:
-        session = session.with_turn(await _turn(knowledge, earlier, session, scope))
+        answered = await knowledge.answerer.answer(earlier, session, scope)
+        session = session.with_turn(answered.as_turn(earlier))
     standalone = stand_alone(question.text, session.turns)
     search = Question(question.text, language_of(question.text), (standalone,))
     passages = await knowledge.pipeline.search(search, scope, top_k=_RANKED_CHUNKS)
@@ -231,18 +225,6 @@ async def _ask(
         answer=answer.text,
         cited_ids=tuple(dict.fromkeys(c.chunk.document.id for c in answer.citations)),
         abstained=answer.is_abstention,
-    )
-
-
-async def _turn(knowledge: Knowledge, text: str, session: Session, scope: AccessScope) -> Turn:
-    answered = await knowledge.answerer.answer(text, session, scope)
-    return Turn(
-        question=text,
-        standalone=answered.standalone,
-        answer=answered.answer.text,
-        chunk_ids=answered.chunk_ids,
-        language=answered.answer.language,
-        at=datetime.now(UTC),
     )
 
 

@@ -9,7 +9,7 @@ from adapters.settings import ConfigurationError, Settings
 from bot import texts
 from bot.audience import Audience
 from bot.conversation import MAX_QUESTION_CHARACTERS
-from bot.directory import Directory
+from bot.directory import Directory, rooms_by_name
 from bot.messages import ConversationRef, Session, UserRef
 from retrieval.access import AccessScope
 from retrieval.analysis import language_of
@@ -100,7 +100,7 @@ async def _scope(
     audience = Audience(directory)
     if room is None:
         return (await audience.scope_of_person(asker)).scope
-    rooms = {name: r for r in await directory.rooms() for name in (r.name, r.channel)}
+    rooms = await rooms_by_name(directory)
     if room not in rooms:
         known = ", ".join(sorted({r.name for r in rooms.values()}))
         raise ConfigurationError(f"--in {room}: there is no such conversation; known are {known}")

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from bot.follow_up import is_follow_up, stand_alone
 from bot.messages import Session, Turn
@@ -36,6 +37,17 @@ class Answered:
     answer: Answer
     standalone: str
     chunk_ids: tuple[str, ...]
+
+    def as_turn(self, question: str) -> Turn:
+        """What a session keeps of it; *question* as the person wrote it."""
+        return Turn(
+            question=question,
+            standalone=self.standalone,
+            answer=self.answer.text,
+            chunk_ids=self.chunk_ids,
+            language=self.answer.language,
+            at=datetime.now(UTC),
+        )
 
 
 class Answerer:

@@ -25,6 +25,7 @@ from bot.messages import (
     ReplyKind,
 )
 from bot.state import State
+from retrieval.access import AccessScope
 from retrieval.analysis import language_of
 from retrieval.errors import ModelError, StoreError
 from retrieval.ingest.clean import visible
@@ -242,7 +243,8 @@ class ConversationManager:
             message.text, session, audience.scope, on_progress=show
         )
         await self._require_same_readers(message, audience, answered.chunk_ids)
-        await memory.save(_shared_key(message), session, message, answered)
+        turn = answered.as_turn(message.text)
+        await memory.save(_shared_key(message), session.with_turn(turn))
         language = answered.answer.language
         notices = [
             answered.answer.notice,
@@ -280,9 +282,9 @@ class ConversationManager:
         if answered.answer.band is not Band.ANSWERED:
             return
         now = (await self._audience.scope_of_person(message.user)).scope
-        if len(await self._store.fetch(answered.chunk_ids, now)) < len(answered.chunk_ids):
+        if not await self._may_read_all(answered.chunk_ids, now):
             return
-        await memory.save(key, session, message, answered)
+        await memory.save(key, session.with_turn(answered.as_turn(message.text)))
         reply = Reply.of(answered.answer, feedback_id=uuid.uuid4().hex)
         await channel.post_private(reply, message.conversation, message.user)
 
@@ -307,8 +309,12 @@ class ConversationManager:
         now = await self._audience_of(message)
         if strictly and now.scope != audience.scope:
             raise ReadersChanged
-        if len(await self._store.fetch(chunk_ids, now.scope)) < len(chunk_ids):
+        if not await self._may_read_all(chunk_ids, now.scope):
             raise ReadersChanged
+
+    async def _may_read_all(self, chunk_ids: Sequence[str], scope: AccessScope) -> bool:
+        """*chunk_ids*: without repetition. A chunk that is gone may not be read."""
+        return len(await self._store.fetch(chunk_ids, scope)) == len(chunk_ids)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,3 +51,8 @@ class Directory(Protocol):
     async def people(self) -> Sequence[Person]: ...
 
     async def rooms(self) -> Sequence[Room]: ...
+
+
+async def rooms_by_name(directory: Directory) -> dict[str, Room]:
+    """Every room under its name and under its channel id, as people may write either."""
+    return {name: room for room in await directory.rooms() for name in (room.name, room.channel)}

@@ -1,10 +1,7 @@
 """What a turn remembers of a conversation, and that it could not."""
 
-from datetime import UTC, datetime
-
-from bot.answering import Answered
 from bot.errors import StateUnavailable
-from bot.messages import IncomingMessage, Session, Turn
+from bot.messages import Session
 from bot.state import State
 
 
@@ -22,18 +19,8 @@ class Memory:
             self.failed = True
             return Session()
 
-    async def save(
-        self, key: str, session: Session, message: IncomingMessage, answered: Answered
-    ) -> None:
-        turn = Turn(
-            question=message.text,
-            standalone=answered.standalone,
-            answer=answered.answer.text,
-            chunk_ids=answered.chunk_ids,
-            language=answered.answer.language,
-            at=datetime.now(UTC),
-        )
+    async def save(self, key: str, session: Session) -> None:
         try:
-            await self._state.save_session(key, session.with_turn(turn))
+            await self._state.save_session(key, session)
         except StateUnavailable:
             self.failed = True

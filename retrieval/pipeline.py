@@ -102,7 +102,7 @@ class AnswerPipeline:
     def drawn(self) -> str:
         """The answering pipeline as Mermaid text, for the documentation."""
         lines = [
-            f"  {sender} -->|{data['conn_type'] and data['from_socket'].name}| {receiver}"
+            f"  {sender} -->|{data['from_socket'].name}| {receiver}"
             for sender, receiver, data in self._answering.graph.edges(data=True)
         ]
         return "\n".join(["flowchart LR", *sorted(lines)])

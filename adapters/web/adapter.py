@@ -18,6 +18,7 @@ from adapters.web.rooms import Rooms
 from adapters.web.streams import Streams
 from adapters.web.turns import Turns
 from bot.channel import Channel
+from bot.conversation import MAX_QUESTION_CHARACTERS
 from bot.directory import Directory, Person
 from bot.errors import DirectoryUnavailable, StateUnavailable
 from bot.messages import ConversationRef, Feedback, IncomingMessage, Rating, UserRef
@@ -33,7 +34,6 @@ Converse = Callable[[IncomingMessage, Channel], Awaitable[None]]
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-MAX_QUESTION = 8_000
 MAX_COMMENT = 2_000
 
 
@@ -130,7 +130,7 @@ class WebAdapter:
                 "rooms": await self._rooms.of(me),
                 "directs": self._rooms.directs(me),
                 "suggestions": {k: list(v) for k, v in self._options.suggestions.items()},
-                "max_question": MAX_QUESTION,
+                "max_question": MAX_QUESTION_CHARACTERS,
                 "max_comment": MAX_COMMENT,
             }
         )
@@ -145,8 +145,8 @@ class WebAdapter:
         question, client_id = body.text("text").strip(), body.id("client_id")
         if not question:
             raise ApiError(400, "question_empty")
-        if len(question) > MAX_QUESTION:
-            values = {"length": len(question), "limit": MAX_QUESTION}
+        if len(question) > MAX_QUESTION_CHARACTERS:
+            values = {"length": len(question), "limit": MAX_QUESTION_CHARACTERS}
             raise ApiError(422, "question_too_long", values)
         message_id = _message_id(me.ref, client_id)
         conversation = await self._rooms.conversation(
