@@ -24,7 +24,9 @@ from bot.state import InMemoryState, State
 from bot.yaml_directory import YamlDirectory
 from retrieval import local_embedder
 from retrieval.embedded_store import EmbeddedStore
+from retrieval.ingest.connectors import Connector
 from retrieval.ingest.sync import Synchroniser
+from retrieval.ingest.sync_report import OnProgress, SyncReport
 from retrieval.local_embedder import LocalEmbedder
 from retrieval.models import Embedder, LanguageModel
 from retrieval.pipeline import AnswerPipeline
@@ -47,6 +49,12 @@ class Knowledge:
     @property
     def synchroniser(self) -> Synchroniser:
         return Synchroniser(self.store, self.embedder)
+
+    async def ingest(self, connector: Connector, *, on_progress: OnProgress) -> SyncReport:
+        """One source, text and vectors; raises as `Synchroniser.sync` does."""
+        report = await self.synchroniser.sync(connector, on_progress=on_progress)
+        await self.synchroniser.embed_missing(on_progress=on_progress)
+        return report
 
 
 @dataclass(frozen=True, slots=True)

@@ -225,14 +225,15 @@ def demo(
     from adapters.server import serve as run_server
 
     settings = example.demo_settings(_settings(server=True, level="warning"), company)
-    asyncio.run(example.prepare(settings, company))
     if not serve_page:
+        asyncio.run(example.show(settings, company))
         return
     asyncio.run(
         run_server(
             settings,
             suggestions=example.SUGGESTIONS,
             may_forget=True,
+            prepare=lambda knowledge: example.present(knowledge, settings, company),
             on_ready=lambda address: out.print(f"Open {address} and ask as anyone. Ctrl-C ends."),
         )
     )

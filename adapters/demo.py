@@ -68,19 +68,24 @@ def demo_settings(settings: Settings, company: Path) -> Settings:
     )
 
 
-async def prepare(settings: Settings, company: Path) -> None:
-    """Bring the documents in, or see that nothing has changed, and answer the three questions."""
+async def show(settings: Settings, company: Path) -> None:
+    """`present` with what it needs opened for it."""
     async with open_knowledge(settings) as knowledge:
-        await _ingest(knowledge, settings, company)
-        audience = Audience(open_directory(settings))
-        for shown in _QUESTIONS:
-            user = UserRef(TENANT, shown.user)
-            scope = await audience.scope_of_person(user)
-            answered = await knowledge.answerer.answer(shown.question, Session(), scope.scope)
-            out.print()
-            out.rule(f"{shown.user} ({shown.why}): {shown.question}", align="left", style="dim")
-            print_answer(answered.answer)
+        await present(knowledge, settings, company)
+
+
+async def present(knowledge: Knowledge, settings: Settings, company: Path) -> None:
+    """Bring the documents in, or see that nothing has changed, and answer the three questions."""
+    await _ingest(knowledge, settings, company)
+    audience = Audience(open_directory(settings))
+    for shown in _QUESTIONS:
+        user = UserRef(TENANT, shown.user)
+        scope = await audience.scope_of_person(user)
+        answered = await knowledge.answerer.answer(shown.question, Session(), scope.scope)
         out.print()
+        out.rule(f"{shown.user} ({shown.why}): {shown.question}", align="left", style="dim")
+        print_answer(answered.answer)
+    out.print()
 
 
 async def _ingest(knowledge: Knowledge, settings: Settings, company: Path) -> None:
@@ -89,8 +94,7 @@ async def _ingest(knowledge: Knowledge, settings: Settings, company: Path) -> No
         [documents], root=documents, tenant=TENANT, default_acl=None, source="example"
     )
     with sync_progress() as on_progress:
-        report = await knowledge.synchroniser.sync(connector, on_progress=on_progress)
-        await knowledge.synchroniser.embed_missing(on_progress=on_progress)
+        report = await knowledge.ingest(connector, on_progress=on_progress)
     counts = await knowledge.store.counts()
     err.print(
         f"{counts.documents} documents of the example company in {settings.store_folder} "

@@ -148,8 +148,7 @@ def _connector(settings: Settings, run: EvaluationRun) -> Connector:
 
 async def _ingest(knowledge: Knowledge, connector: Connector) -> None:
     with sync_progress() as on_progress:
-        report = await knowledge.synchroniser.sync(connector, on_progress=on_progress)
-        await knowledge.synchroniser.embed_missing(on_progress=on_progress)
+        report = await knowledge.ingest(connector, on_progress=on_progress)
     print_report(report)
     if not report.added:
         raise IngestError(f"{connector.source}: no document could be read")

@@ -3,11 +3,11 @@
 import asyncio
 import errno
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from aiohttp import web
 
-from adapters.app import open_conversations, open_knowledge, web_application
+from adapters.app import Knowledge, open_conversations, open_knowledge, web_application
 from adapters.settings import ConfigurationError, Settings
 from retrieval.types import Language
 
@@ -20,34 +20,36 @@ async def serve(
     on_ready: Callable[[str], None],
     suggestions: Suggestions | None = None,
     may_forget: bool = False,
+    prepare: Callable[[Knowledge], Awaitable[None]] | None = None,
 ) -> None:
     """
     Until SIGINT or SIGTERM; running answers are finished or handed an apology first.
 
     Args:
+        prepare: Done before anything is served; Ctrl-C breaks it off.
         on_ready: Called with the page's address once it answers.
         may_forget: See `open_conversations`.
 
     Raises:
         ConfigurationError: If the port cannot be had.
     """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for signal_number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(signal_number, stop.set)
-    async with (
-        open_knowledge(settings) as knowledge,
-        open_conversations(settings, knowledge, may_forget=may_forget) as conversations,
-    ):
-        app = web_application(settings, knowledge, conversations, suggestions=suggestions or {})
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=5)
-        await runner.setup()
-        try:
-            await _listen(runner, settings)
-            on_ready(_address(runner, settings))
-            await stop.wait()
-        finally:
-            await runner.cleanup()
+    async with open_knowledge(settings) as knowledge:
+        if prepare is not None:
+            await prepare(knowledge)
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for signal_number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(signal_number, stop.set)
+        async with open_conversations(settings, knowledge, may_forget=may_forget) as conversations:
+            app = web_application(settings, knowledge, conversations, suggestions=suggestions or {})
+            runner = web.AppRunner(app, access_log=None, shutdown_timeout=5)
+            await runner.setup()
+            try:
+                await _listen(runner, settings)
+                on_ready(_address(runner, settings))
+                await stop.wait()
+            finally:
+                await runner.cleanup()
 
 
 async def _listen(runner: web.AppRunner, settings: Settings) -> None:

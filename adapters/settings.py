@@ -3,7 +3,6 @@
 import ipaddress
 import json
 import os
-import re
 import tomllib
 from enum import StrEnum
 from pathlib import Path
@@ -24,7 +23,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from adapters.web.guard import WebMode
+from adapters.web.guard import WebMode, is_origin
 from retrieval.errors import ShifuError
 
 ENV_PREFIX = "SHIFU_"
@@ -143,7 +142,6 @@ class WebSettings(_Group):
         description="Origins under which the proxy serves the page. Empty: as the Host header says.",
         examples=['["https://shifu.example.com"]'],
     )
-
     frame_ancestors: tuple[str, ...] = Field(
         default=(),
         description="Origins of the pages that may embed the chat.",
@@ -161,7 +159,7 @@ class WebSettings(_Group):
     @classmethod
     def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
         for origin in origins:
-            if not re.fullmatch(r"https?://[^/\s]+", origin):
+            if not is_origin(origin):
                 raise ValueError(f"{origin!r} is no origin such as 'https://shifu.example.com'")
         return origins
 

@@ -55,7 +55,7 @@ class WebAccess:
                 "page, put a sign-in proxy in front of it and use the mode 'header'."
             )
         for ancestor in self.frame_ancestors:
-            if not _is_origin(ancestor):
+            if not is_origin(ancestor):
                 raise ShifuError(
                     f"{ancestor!r} cannot embed the page: give an origin such as "
                     "'https://intranet.example'."
@@ -233,7 +233,7 @@ def _host_name(host: str) -> str:
     return host.partition(":")[0]
 
 
-def _is_origin(value: str) -> bool:
+def is_origin(value: str) -> bool:
     parts = urlsplit(value)
     return (
         parts.scheme in ("http", "https")
