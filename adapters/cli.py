@@ -1,7 +1,6 @@
 """The command `shifu`."""
 
 import asyncio
-import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -26,6 +25,8 @@ app = typer.Typer(
 
 log = structlog.get_logger()
 
+_INTERRUPTED = 130
+
 _As = Annotated[
     str, typer.Option("--as", metavar="USER", help="Who asks: a user id of the directory.")
 ]
@@ -38,13 +39,11 @@ def main() -> None:
         app()
     except ShifuError as error:
         _fail(str(error))
-    except KeyboardInterrupt:
-        err.print("Stopped. Nothing is lost; the same command goes on from here.")
-        sys.exit(130)
-    except BrokenPipeError:
-        # The reader of our output has left, as `head` does.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    except SystemExit as ended:
+        # What Typer makes of Ctrl-C, without a word.
+        if ended.code == _INTERRUPTED:
+            err.print("Stopped. Nothing is lost; the same command goes on from here.")
+        raise
     except Exception:
         log.exception("command.failed")
         _fail("Something went wrong on our side; the lines above say what. Please report them.")

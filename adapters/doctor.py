@@ -96,7 +96,7 @@ async def _model(settings: Settings) -> Finding:
             [ModelMessage(Role.USER, "Say: ready")], max_tokens=16
         ):
             pass
-    return Finding("model", True, settings.model.name)
+    return Finding("model", True, knowledge.model.name)
 
 
 async def _directory(settings: Settings) -> Finding:

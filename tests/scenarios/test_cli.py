@@ -3,8 +3,10 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,17 +96,21 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     return Installation(folder, shifu(folder, "ingest", "docs"))
 
 
+def environment(**variables: str) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("SHIFU_", "OPENAI_"))}
+    own = {"HOME": "home", "EMBEDDINGS__PROVIDER": "none", "DIRECTORY__PATH": "people.yaml"}
+    given = {k if k.startswith("PYTHON") else f"SHIFU_{k}": v for k, v in (own | variables).items()}
+    return kept | given
+
+
 def shifu(
     folder: Path, *arguments: str, stdin: bytes = b"", **variables: str
 ) -> subprocess.CompletedProcess[bytes]:
     """The command in *folder*; *variables* are settings without their prefix, or Python's own."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("SHIFU_", "OPENAI_"))}
-    own = {"HOME": "home", "EMBEDDINGS__PROVIDER": "none", "DIRECTORY__PATH": "people.yaml"}
-    given = {k if k.startswith("PYTHON") else f"SHIFU_{k}": v for k, v in (own | variables).items()}
     return subprocess.run(
         [COMMAND, *arguments],
         cwd=folder,
-        env=kept | given,
+        env=environment(**variables),
         input=stdin,
         capture_output=True,
         timeout=120,
@@ -356,3 +362,25 @@ def test_a_question_that_is_not_utf_8_ends_in_no_traceback(
     assert "exception" not in ended.stderr.decode()
     assert "Traceback" not in ended.stderr.decode()
     assert "Something went wrong" not in ended.stderr.decode()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at what the process waits for")
+def test_ctrl_c_says_that_nothing_is_lost(installation: Installation) -> None:
+    with subprocess.Popen(
+        [COMMAND, "ask", "-", "--as", "leo"],
+        cwd=installation.folder,
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        waiting = Path(f"/proc/{process.pid}/syscall")
+        # Reading from standard input: system call 0 or 63, by processor, on file 0.
+        while waiting.read_text().split()[:2] not in (["0", "0x0"], ["63", "0x0"]):
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        told = process.stderr.read().decode()
+
+    assert process.returncode == 130
+    assert told == "Stopped. Nothing is lost; the same command goes on from here.\n"
