@@ -205,9 +205,9 @@ async def _ask(
     knowledge: Knowledge, question: EvaluationQuestion, scope: AccessScope, *, with_answers: bool
 ) -> EvaluationResult:
     session = Session()
-    for earlier in question.history:
+    for number, earlier in enumerate(question.history):
         answered = await knowledge.answerer.answer(earlier, session, scope)
-        session = session.with_turn(answered.as_turn(earlier))
+        session = session.with_turn(answered.as_turn(earlier, event_id=str(number)))
     standalone = stand_alone(question.text, session.turns)
     search = Question(question.text, language_of(question.text), (standalone,))
     passages = await knowledge.pipeline.search(search, scope, top_k=_RANKED_CHUNKS)

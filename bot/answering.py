@@ -38,9 +38,10 @@ class Answered:
     standalone: str
     chunk_ids: tuple[str, ...]
 
-    def as_turn(self, question: str) -> Turn:
+    def as_turn(self, question: str, *, event_id: str) -> Turn:
         """What a session keeps of it; *question* as the person wrote it."""
         return Turn(
+            event_id=event_id,
             question=question,
             standalone=self.standalone,
             answer=self.answer.text,
@@ -96,15 +97,13 @@ class Answerer:
             ),
         )
 
-    async def would_add(self, answered: Answered, wider: AccessScope, shown: AccessScope) -> bool:
+    async def would_add(self, standalone: str, wider: AccessScope, shown: AccessScope) -> bool:
         """
-        Whether the best passage in *wider* is one that nobody in *shown* was shown.
+        Whether the best passage for a question in *wider* is one that nobody in *shown* was shown.
 
         No model is asked: this only decides if a second, private answer is worth writing.
         """
-        question = Question(
-            answered.standalone, language_of(answered.standalone), (answered.standalone,)
-        )
+        question = Question(standalone, language_of(standalone), (standalone,))
         best = await self._pipeline.search(question, wider, top_k=1)
         return bool(best) and not shown.allows(best[0].chunk.acl)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from bot.messages import ConversationRef, MessageRef, Reply, UserRef
+from bot.messages import ConversationRef, MessageRef, Reply, ReplyKind, UserRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +39,23 @@ class Channel(Protocol):
     Raises `ChannelUnavailable` when the platform refuses; a reply is then not posted at all.
 
     Whatever is posted must show as given: text is data, never the platform's markup for mentions or links.
+
+    A message is answered in one shared reply and at most one private one. *answers* is the event id
+    of what is answered: posting under it again, as whoever takes over after a crash does, gives the
+    message that is there, with the new reply in it. A status alone never replaces anything.
     """
 
     @property
     def limits(self) -> ChannelLimits: ...
 
-    async def post(self, reply: Reply, to: ConversationRef) -> MessageRef:
-        """A new message that everyone in the conversation sees."""
+    async def post(self, reply: Reply, to: ConversationRef, *, answers: str) -> MessageRef:
+        """A message that everyone in the conversation sees."""
         ...
 
-    async def post_private(self, reply: Reply, to: ConversationRef, user: UserRef) -> MessageRef:
-        """A new message in or beside the conversation that *user* alone sees."""
+    async def post_private(
+        self, reply: Reply, to: ConversationRef, user: UserRef, *, answers: str
+    ) -> MessageRef:
+        """A message in or beside the conversation that *user* alone sees."""
         ...
 
     async def update(self, message: MessageRef, reply: Reply) -> None:
@@ -80,18 +86,24 @@ class RecordingChannel:
     def limits(self) -> ChannelLimits:
         return self._limits
 
-    async def post(self, reply: Reply, to: ConversationRef) -> MessageRef:
-        return self._add(reply, to, None)
+    async def post(self, reply: Reply, to: ConversationRef, *, answers: str) -> MessageRef:
+        return self._say(reply, MessageRef(to, answers))
 
-    async def post_private(self, reply: Reply, to: ConversationRef, user: UserRef) -> MessageRef:
-        return self._add(reply, to, user)
+    async def post_private(
+        self, reply: Reply, to: ConversationRef, user: UserRef, *, answers: str
+    ) -> MessageRef:
+        return self._say(reply, MessageRef(to, f"{answers}:private", user))
 
     async def update(self, message: MessageRef, reply: Reply) -> None:
         for posted in self.posted:
             if posted.ref == message:
                 posted.versions.append(shortened(reply, self._limits.max_characters))
 
-    def _add(self, reply: Reply, to: ConversationRef, user: UserRef | None) -> MessageRef:
-        ref = MessageRef(to, id=str(len(self.posted) + 1), private_to=user)
-        self.posted.append(Posted(ref, [shortened(reply, self._limits.max_characters)]))
+    def _say(self, reply: Reply, ref: MessageRef) -> MessageRef:
+        shown = shortened(reply, self._limits.max_characters)
+        known = next((posted for posted in self.posted if posted.ref == ref), None)
+        if known is None:
+            self.posted.append(Posted(ref, [shown]))
+        elif reply.kind is not ReplyKind.STATUS:
+            known.versions.append(shown)
         return ref

@@ -3,31 +3,24 @@
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import structlog
-from structlog.contextvars import bound_contextvars
 
 from bot import texts
 from bot.answering import Answered, Answerer
 from bot.audience import Audience, AudienceScope
-from bot.channel import Channel
 from bot.commands import Command, command_in
-from bot.errors import ChannelUnavailable, StateUnavailable
+from bot.delivery import Delivery
+from bot.errors import StateUnavailable, TryLater
 from bot.memory import Memory
-from bot.messages import (
-    ConversationKind,
-    IncomingMessage,
-    MessageRef,
-    Reply,
-    ReplyKind,
-)
+from bot.messages import ConversationKind, IncomingMessage, Reply, ReplyKind
 from bot.state import State
 from retrieval.access import AccessScope
 from retrieval.analysis import language_of
-from retrieval.errors import ModelError, StoreError
+from retrieval.errors import ModelError, StoreError, StoreUnavailable
 from retrieval.ingest.clean import visible
 from retrieval.store import ChunkStore
 from retrieval.types import Band, Citation, Language
@@ -36,21 +29,24 @@ log = structlog.get_logger()
 
 MAX_QUESTION_CHARACTERS = 8_000
 
+_PAUSE_S = 2.0
+
 
 class ReadersChanged(Exception):
     """Somebody who reads the reply now may not see what it was written from."""
 
 
-class ConversationBusy(Exception):
-    """An earlier turn of the conversation did not end in time."""
-
-
 class ConversationManager:
     """
-    Handles what people say. One conversation takes one turn at a time; others never wait for it.
+    Answers what people say. Whoever calls takes one turn of a conversation at a time.
+
+    A turn may be taken up again after a crash: it fills the same message, and replaces what it left
+    in the session.
 
     Args:
-        turn_timeout_s: Longest time for one turn, the wait for an earlier one not included.
+        turn_timeout_s: Longest time for one turn.
+        patience_s: While a question is younger than this, it waits for a store or a Redis that does
+            not answer.
         questions_per_minute: More from one person are asked to wait.
     """
 
@@ -62,6 +58,7 @@ class ConversationManager:
         store: ChunkStore,
         state: State,
         turn_timeout_s: float = 90,
+        patience_s: float = 60,
         questions_per_minute: int = 30,
     ) -> None:
         self._answerer = answerer
@@ -69,53 +66,69 @@ class ConversationManager:
         self._store = store
         self._state = state
         self._turn_timeout_s = turn_timeout_s
+        self._patience_s = patience_s
         self._questions_per_minute = questions_per_minute
 
-    async def handle(self, message: IncomingMessage, channel: Channel) -> None:
+    async def answer(self, message: IncomingMessage, reply: Delivery) -> str | None:
         """
-        Reply to *message* on *channel*, once, however often it is delivered.
+        Reply to *message*, so that everybody in its conversation may read it.
 
-        Raises nothing but cancellation: whatever fails, the person is told and the log says why.
+        Returns:
+            The stand-alone question, if a fuller answer to the asker alone may be worth a look.
+
+        Raises:
+            TryLater: The store, or Redis, is away for the moment.
+            ChannelUnavailable: The reply could not be shown.
         """
-        with bound_contextvars(
-            tenant=message.user.tenant,
-            conversation=message.conversation.key,
-            turn=uuid.uuid4().hex[:12],
-        ):
-            try:
-                if not await self._is_new(message):
-                    return
-                await self._take_turn(replace(message, text=visible(message.text)), channel)
-            except ChannelUnavailable:
-                log.warning("turn.not_posted")
-
-    async def _is_new(self, message: IncomingMessage) -> bool:
-        try:
-            return await self._state.first_seen(message.event_id)
-        except StateUnavailable:
-            # Better twice than not at all.
-            log.warning("turn.state_unavailable")
-            return True
-
-    async def _take_turn(self, message: IncomingMessage, channel: Channel) -> None:
-        language = language_of(message.text) if message.text.strip() else _locale(message)
-        immediate = await self._immediate_reply(message, language)
+        message = replace(message, text=visible(message.text))
+        language = language_of_message(message)
+        immediate = await self._immediate_reply(message, language, is_retry=reply.has_begun)
         if immediate is not None:
-            await channel.post(_notice(immediate, language), message.conversation)
-            return
-        status = Reply(ReplyKind.STATUS, texts.SEARCHING[language], language)
-        posted = await channel.post(status, message.conversation)
-        try:
-            shared = await self._reply_in(posted, message, channel, language)
-        except asyncio.CancelledError:
-            with suppress(ChannelUnavailable):
-                stopped = _notice(texts.STOPPED[language], language)
-                await asyncio.shield(channel.update(posted, stopped))
-            raise
-        if shared is not None and message.conversation.kind is not ConversationKind.DIRECT:
-            await self._reply_to_asker(shared, message, channel)
+            await reply.show(notice(immediate, language))
+            return None
+        if not reply.has_begun:
+            await reply.show(Reply(ReplyKind.STATUS, texts.SEARCHING[language], language))
+        answered = await self._reply(message, reply, language)
+        if answered is None or message.conversation.kind is ConversationKind.DIRECT:
+            return None
+        return answered.standalone if reply.limits.has_private_replies else None
 
-    async def _immediate_reply(self, message: IncomingMessage, language: Language) -> str | None:
+    async def answer_in_private(
+        self, message: IncomingMessage, standalone: str, reply: Delivery
+    ) -> None:
+        """
+        A fuller answer that the asker alone sees, when the asker alone may read what matters.
+
+        It comes after the public reply and never changes it: the others learn nothing, not even by
+        the time it takes. Raises what goes wrong, for nobody to see.
+
+        Args:
+            standalone: What `answer` returned.
+        """
+        message = replace(message, text=visible(message.text))
+        shown = (await self._audience_of(message)).scope
+        own = await self._audience.scope_of_person(message.user)
+        if not own.checked or own.scope == shown:
+            return
+        async with asyncio.timeout(self._turn_timeout_s):
+            if not await self._answerer.would_add(standalone, own.scope, shown):
+                return
+            key = private_key(message)
+            memory = Memory(self._state, must_have=True)
+            session = (await memory.load(key)).without(message.event_id)
+            answered = await self._answerer.answer(message.text, session, own.scope)
+        if answered.answer.band is not Band.ANSWERED:
+            return
+        now = (await self._audience.scope_of_person(message.user)).scope
+        if not await self._may_read_all(answered.chunk_ids, now):
+            return
+        turn = answered.as_turn(message.text, event_id=message.event_id)
+        await memory.save(key, session.with_turn(turn))
+        await reply.show(Reply.of(answered.answer, feedback_id=uuid.uuid4().hex))
+
+    async def _immediate_reply(
+        self, message: IncomingMessage, language: Language, *, is_retry: bool
+    ) -> str | None:
         """The text for what needs no search, or None for a question."""
         if not message.text.strip():
             return texts.EMPTY[language]
@@ -128,6 +141,8 @@ class ConversationManager:
                 return texts.HELP[language]
             case Command.FORGET:
                 return await self._forget(message, language)
+        if is_retry:
+            return None
         user = f"{message.user.tenant}/{message.user.id}"
         try:
             allowed = await self._state.allow(user, limit=self._questions_per_minute, per_s=60)
@@ -138,112 +153,74 @@ class ConversationManager:
     async def _forget(self, message: IncomingMessage, language: Language) -> str:
         try:
             await self._state.forget_session(_shared_key(message))
-            await self._state.forget_session(_private_key(message))
+            await self._state.forget_session(private_key(message))
         except StateUnavailable:
             return texts.MEMORY_OFF[language]
         return texts.FORGOTTEN[language]
 
-    async def _reply_in(
-        self, posted: MessageRef, message: IncomingMessage, channel: Channel, language: Language
-    ) -> "_Shared | None":
-        """Fill the posted message; whatever goes wrong ends in a sentence that says what to do."""
+    async def _reply(
+        self, message: IncomingMessage, reply: Delivery, language: Language
+    ) -> Answered | None:
+        """Fill the reply; what can be foreseen to go wrong ends in a sentence that says what to do."""
         started = time.perf_counter()
         try:
-            async with self._turn_of(_shared_key(message)):
-                async with asyncio.timeout(self._turn_timeout_s):
-                    shared = await self._answer(posted, message, channel)
+            async with asyncio.timeout(self._turn_timeout_s):
+                answered = await self._answer(message, reply)
             log.info("turn.answered", took_s=round(time.perf_counter() - started, 3))
-            return shared
-        except ConversationBusy:
-            failure = texts.BUSY[language]
-            log.warning("turn.busy")
+            return answered
         except TimeoutError:
             failure = texts.TIMED_OUT[language].format(seconds=self._turn_timeout_s)
             log.warning("turn.timed_out")
         except ReadersChanged:
             failure = texts.READERS_CHANGED[language]
             log.warning("turn.readers_changed")
-        except StoreError:
+        except StoreError as error:
+            log.warning("turn.store_unavailable", error=str(error))
+            if isinstance(error, StoreUnavailable) and self._is_patient(message):
+                await reply.show(Reply(ReplyKind.STATUS, texts.TRYING_AGAIN[language], language))
+                raise TryLater(_PAUSE_S) from error
             failure = texts.STORE_DOWN[language]
-            log.error("turn.store_unavailable", exc_info=True)
+        except StateUnavailable as error:
+            log.warning("turn.state_unavailable")
+            raise TryLater(_PAUSE_S) from error
         except ModelError:
             failure = texts.MODEL_DOWN[language]
             log.error("turn.embedder_unavailable", exc_info=True)
-        except ChannelUnavailable:
-            raise
-        except Exception:
-            turn = structlog.contextvars.get_contextvars().get("turn", "")
-            failure = texts.FAILED[language].format(turn=turn)
-            log.exception("turn.failed")
-        await channel.update(posted, _notice(failure, language))
+        await reply.show(notice(failure, language))
         return None
 
-    async def _reply_to_asker(
-        self, shared: "_Shared", message: IncomingMessage, channel: Channel
-    ) -> None:
-        """
-        The private part of a turn. It has a lock and a deadline of its own, and fails in silence:
-        neither a wait nor an apology in the shared conversation may hint at it.
-        """
-        try:
-            async with self._turn_of(_private_key(message)):
-                async with asyncio.timeout(self._turn_timeout_s):
-                    await self._answer_asker(shared, message, channel)
-        except Exception:
-            log.exception("turn.private_reply_failed")
+    def _is_patient(self, message: IncomingMessage) -> bool:
+        return (datetime.now(UTC) - message.sent_at).total_seconds() < self._patience_s
 
-    @asynccontextmanager
-    async def _turn_of(self, key: str) -> AsyncIterator[None]:
-        """Hold the conversation; without Redis turns may overlap, which is better than silence."""
-        has_ended = False
+    async def _answer(self, message: IncomingMessage, reply: Delivery) -> Answered:
         try:
-            async with AsyncExitStack() as held:
-                try:
-                    await held.enter_async_context(self._state.lock(key))
-                except TimeoutError as error:
-                    raise ConversationBusy from error
-                except StateUnavailable:
-                    log.warning("turn.without_lock")
-                yield
-                has_ended = True
-        except StateUnavailable:
-            # Only its release failed: it frees itself, and the reply stands.
-            if not has_ended:
-                raise
-
-    async def _answer(
-        self, posted: MessageRef, message: IncomingMessage, channel: Channel
-    ) -> "_Shared":
-        try:
-            return await self._answer_everybody(posted, message, channel)
+            return await self._answer_everybody(message, reply)
         except ReadersChanged:
             # Once more for those who read now; if they change again, nobody is answered.
-            return await self._answer_everybody(posted, message, channel)
+            return await self._answer_everybody(message, reply)
 
-    async def _answer_everybody(
-        self, posted: MessageRef, message: IncomingMessage, channel: Channel
-    ) -> "_Shared":
-        memory = Memory(self._state)
+    async def _answer_everybody(self, message: IncomingMessage, reply: Delivery) -> Answered:
+        memory = Memory(self._state, must_have=self._is_patient(message))
         audience = await self._audience_of(message)
-        session = await memory.load(_shared_key(message))
+        session = (await memory.load(_shared_key(message))).without(message.event_id)
         last_update = time.monotonic()
 
         async def show(text: str, citations: tuple[Citation, ...]) -> None:
             nonlocal last_update
-            if time.monotonic() - last_update < channel.limits.min_update_interval_s:
+            if time.monotonic() - last_update < reply.limits.min_update_interval_s:
                 return
             shown = [citation.chunk.id for citation in citations]
             # Half an answer may owe its wording to more than it cites so far: any change stops it.
             await self._require_same_readers(message, audience, shown, strictly=True)
             partial = Reply(ReplyKind.PARTIAL, text, language_of(message.text), citations)
-            await channel.update(posted, partial)
+            await reply.show(partial)
             last_update = time.monotonic()
 
         answered = await self._answerer.answer(
             message.text, session, audience.scope, on_progress=show
         )
         await self._require_same_readers(message, audience, answered.chunk_ids)
-        turn = answered.as_turn(message.text)
+        turn = answered.as_turn(message.text, event_id=message.event_id)
         await memory.save(_shared_key(message), session.with_turn(turn))
         language = answered.answer.language
         notices = [
@@ -251,42 +228,13 @@ class ConversationManager:
             None if audience.checked else texts.UNCHECKED[language],
             texts.MEMORY_OFF[language] if memory.failed else None,
         ]
-        reply = Reply.of(
-            replace(answered.answer, notice=" ".join(filter(None, notices)) or None),
-            feedback_id=uuid.uuid4().hex,
+        await reply.show(
+            Reply.of(
+                replace(answered.answer, notice=" ".join(filter(None, notices)) or None),
+                feedback_id=uuid.uuid4().hex,
+            )
         )
-        await channel.update(posted, reply)
-        return _Shared(answered, audience)
-
-    async def _answer_asker(
-        self, shared: "_Shared", message: IncomingMessage, channel: Channel
-    ) -> None:
-        """
-        A fuller answer that the asker alone sees, when the asker alone may read what matters.
-
-        It comes after the public reply and never changes it: the others learn nothing, not even by
-        the time it takes.
-        """
-        if not channel.limits.has_private_replies:
-            return
-        own = await self._audience.scope_of_person(message.user)
-        shown = shared.audience.scope
-        if not own.checked or own.scope == shown:
-            return
-        if not await self._answerer.would_add(shared.answered, own.scope, shown):
-            return
-        key = _private_key(message)
-        memory = Memory(self._state)
-        session = await memory.load(key)
-        answered = await self._answerer.answer(message.text, session, own.scope)
-        if answered.answer.band is not Band.ANSWERED:
-            return
-        now = (await self._audience.scope_of_person(message.user)).scope
-        if not await self._may_read_all(answered.chunk_ids, now):
-            return
-        await memory.save(key, session.with_turn(answered.as_turn(message.text)))
-        reply = Reply.of(answered.answer, feedback_id=uuid.uuid4().hex)
-        await channel.post_private(reply, message.conversation, message.user)
+        return answered
 
     async def _audience_of(self, message: IncomingMessage) -> AudienceScope:
         return await self._audience.scope_of_conversation(message.conversation, message.user)
@@ -317,24 +265,21 @@ class ConversationManager:
         return len(await self._store.fetch(chunk_ids, scope)) == len(chunk_ids)
 
 
-@dataclass(frozen=True, slots=True)
-class _Shared:
-    answered: Answered
-    audience: AudienceScope
-
-
-def _notice(text: str, language: Language) -> Reply:
+def notice(text: str, language: Language) -> Reply:
     return Reply(ReplyKind.NOTICE, text, language)
+
+
+def private_key(message: IncomingMessage) -> str:
+    """What one person is told in private beside a shared conversation is a conversation of its own."""
+    return f"{message.conversation.key}:private:{message.user.id}"
+
+
+def language_of_message(message: IncomingMessage) -> Language:
+    """Of what was written; of the person's settings when nothing was."""
+    if visible(message.text).strip():
+        return language_of(message.text)
+    return message.locale or Language.ENGLISH
 
 
 def _shared_key(message: IncomingMessage) -> str:
     return message.conversation.key
-
-
-def _private_key(message: IncomingMessage) -> str:
-    """Memory of what one person was told in private beside a shared conversation."""
-    return f"{message.conversation.key}:private:{message.user.id}"
-
-
-def _locale(message: IncomingMessage) -> Language:
-    return message.locale or Language.ENGLISH

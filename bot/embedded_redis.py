@@ -31,6 +31,8 @@ _OPTIONS = [
     *("--maxmemory-policy", "noeviction"),
 ]
 
+_SOCKET_NOTE = "redis.socket-path"
+
 # The kernel sends the signal when the *thread* that started Redis ends, hence the main thread.
 # A launcher instead of `preexec_fn`, which may deadlock once there are other threads; and should
 # we be gone before it has asked for the signal, nobody would ever send it.
@@ -190,6 +192,8 @@ class EmbeddedRedis:
         assert self._lock is not None
         self._socket = _socket_path(self._folder)
         self._socket.unlink(missing_ok=True)
+        # Where it is, for other processes: a long path has it elsewhere.
+        (self._folder / _SOCKET_NOTE).write_text(str(self._socket), "utf-8")
         command = [str(server), *_OPTIONS]
         command += ["--unixsocket", str(self._socket), "--dir", str(self._folder)]
         if sys.platform == "linux":
@@ -238,6 +242,15 @@ def watch_over(pid: int) -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         start_new_session=True,
     )
+
+
+def url_of_running(folder: Path) -> str | None:
+    """Address of the Redis that another process of ours runs in *folder*, if one answers."""
+    try:
+        socket_path = Path((folder / _SOCKET_NOTE).read_text("utf-8"))
+    except OSError:
+        return None
+    return f"unix://{quote(str(socket_path))}" if _answers(socket_path) else None
 
 
 def _socket_path(folder: Path) -> Path:

@@ -17,3 +17,19 @@ class RedisNotInstalled(StateUnavailable):
 
 class ChannelUnavailable(ShifuError):
     """The chat platform does not take our message now."""
+
+
+class TryLater(Exception):
+    """What the work needs is away for the moment; the entry of the inbox is not to blame."""
+
+    def __init__(self, after_s: float) -> None:
+        super().__init__(f"in {after_s} s")
+        self.after_s = after_s
+
+
+class LoanLost(Exception):
+    """Somebody else has the entry now: nothing more may be shown or changed for it."""
+
+
+class WrittenByAnotherVersion(Exception):
+    """Nobody here can read the entry; a worker of that version can."""

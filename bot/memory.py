@@ -6,21 +6,34 @@ from bot.state import State
 
 
 class Memory:
-    """Sessions as far as they can be had; *failed* once they could not."""
+    """
+    Sessions as far as they can be had; *failed* once they could not.
 
-    def __init__(self, state: State) -> None:
+    Args:
+        must_have: Raise `StateUnavailable` instead: the turn can wait until they can be had.
+    """
+
+    def __init__(self, state: State, *, must_have: bool) -> None:
         self._state = state
+        self._must_have = must_have
         self.failed = False
 
     async def load(self, key: str) -> Session:
         try:
             return await self._state.load_session(key)
         except StateUnavailable:
+            if self._must_have:
+                raise
             self.failed = True
             return Session()
 
     async def save(self, key: str, session: Session) -> None:
+        if self.failed:
+            # What was there before is not in *session*, and would be lost.
+            return
         try:
             await self._state.save_session(key, session)
         except StateUnavailable:
+            if self._must_have:
+                raise
             self.failed = True

@@ -119,11 +119,13 @@ class Turn:
     One question and its reply, as far as later questions need them.
 
     Attributes:
+        event_id: Of the message; a turn that is taken up again after a crash replaces itself.
         standalone: The question as it was searched, with what earlier turns supplied.
         chunk_ids: Every passage that the reply cites, or that the turns it built upon do; the turn is
             only used while all may be read.
     """
 
+    event_id: str
     question: str
     standalone: str
     answer: str
@@ -141,7 +143,11 @@ class Session:
     MAX_TURNS = 12
 
     def with_turn(self, turn: Turn) -> Self:
-        return replace(self, turns=(*self.turns, turn)[-self.MAX_TURNS :])
+        return replace(self, turns=(*self.without(turn.event_id).turns, turn)[-self.MAX_TURNS :])
+
+    def without(self, event_id: str) -> Self:
+        """What was remembered before that message."""
+        return replace(self, turns=tuple(t for t in self.turns if t.event_id != event_id))
 
 
 class Rating(StrEnum):

@@ -1,4 +1,4 @@
-"""Sessions and feedback as JSON with a version, for any store that keeps text."""
+"""Sessions, feedback and messages as JSON with a version, for any store that keeps text."""
 
 import json
 from datetime import datetime
@@ -6,7 +6,16 @@ from typing import Any
 
 import structlog
 
-from bot.messages import Feedback, Rating, Session, Turn, UserRef
+from bot.messages import (
+    ConversationKind,
+    ConversationRef,
+    Feedback,
+    IncomingMessage,
+    Rating,
+    Session,
+    Turn,
+    UserRef,
+)
 from retrieval.types import Language
 
 log = structlog.get_logger()
@@ -19,6 +28,7 @@ def encode_session(session: Session) -> str:
         {
             "turns": [
                 {
+                    "event_id": turn.event_id,
                     "question": turn.question,
                     "standalone": turn.standalone,
                     "answer": turn.answer,
@@ -43,6 +53,7 @@ def decode_session(text: str) -> Session:
 
 def _turn(values: dict[str, Any]) -> Turn:
     return Turn(
+        event_id=values["event_id"],
         question=values["question"],
         standalone=values["standalone"],
         answer=values["answer"],
@@ -81,8 +92,61 @@ def decode_feedback(text: str) -> Feedback | None:
         return None
 
 
+def encode_message(message: IncomingMessage, **more: str) -> str:
+    """*more*: what else belongs to it, as `decode_message` returns it."""
+    where = message.conversation
+    return _encode(
+        {
+            "event_id": message.event_id,
+            "tenant": message.user.tenant,
+            "user": message.user.id,
+            "conversation": {
+                "platform": where.platform,
+                "tenant": where.tenant,
+                "channel": where.channel,
+                "kind": where.kind,
+                "thread": where.thread,
+            },
+            "text": message.text,
+            "sent_at": message.sent_at.isoformat(),
+            "locale": message.locale,
+            "more": more,
+        }
+    )
+
+
+def decode_message(text: str) -> tuple[IncomingMessage, dict[str, str]]:
+    """
+    The message, and what else was put beside it.
+
+    Raises:
+        ValueError: If another version wrote it.
+    """
+    try:
+        values = _decode(text)
+        where = values["conversation"]
+        message = IncomingMessage(
+            event_id=values["event_id"],
+            user=UserRef(values["tenant"], values["user"]),
+            conversation=ConversationRef(
+                platform=where["platform"],
+                tenant=where["tenant"],
+                channel=where["channel"],
+                kind=ConversationKind(where["kind"]),
+                thread=where["thread"],
+            ),
+            text=values["text"],
+            sent_at=datetime.fromisoformat(values["sent_at"]),
+            locale=Language(values["locale"]) if values["locale"] else None,
+        )
+        return message, dict(values["more"])
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"no message: {error}") from error
+
+
 def _encode(values: dict[str, Any]) -> str:
-    return json.dumps({"v": _VERSION, **values}, ensure_ascii=False, separators=(",", ":"))
+    # In ASCII: half a surrogate pair, which chat clients do send, has no UTF-8.
+    return json.dumps({"v": _VERSION, **values}, separators=(",", ":"))
 
 
 def _decode(text: str) -> dict[str, Any]:

@@ -21,9 +21,18 @@ TIMED_OUT = {
     EN: "This took longer than {seconds:.0f} seconds, so I stopped. Please ask again.",
     ZH: "處理超過 {seconds:.0f} 秒，我先停止了，請再問一次。",
 }
-BUSY = {
-    EN: "An earlier question in this conversation is still being answered. Please ask again afterwards.",
-    ZH: "這個對話中前一個問題還在處理，請等它完成後再問。",
+MANY_WAITING = {
+    EN: "{waiting} questions are waiting right now, so this takes longer than usual. Yours is kept, and I will "
+    "answer it here.",
+    ZH: "目前有 {waiting} 個問題在等候，會比平常久一點。你的問題已經保留，我會在這裡回答。",
+}
+NEXT_IN_TURN = {
+    EN: "Earlier questions here are still being answered; yours follows.",
+    ZH: "這裡還有較早的問題在處理，完成後就會回答你的問題。",
+}
+TRYING_AGAIN = {
+    EN: "I cannot reach the document store at the moment. I keep trying; you need not ask again.",
+    ZH: "目前無法連上文件庫，我會繼續嘗試，不需要重新發問。",
 }
 STOPPED = {EN: "Stopped.", ZH: "已停止。"}
 STORE_DOWN = {
@@ -35,9 +44,9 @@ MODEL_DOWN = {
     ZH: "搜尋所用的模型目前沒有回應，請過一分鐘再問一次。",
 }
 FAILED = {
-    EN: "Something went wrong on my side and has been recorded. Please ask again; if it happens again, "
-    "give the administrator this number: {turn}.",
-    ZH: "我這裡發生錯誤，已經記錄下來。請再問一次；如果再發生，請把這個編號告訴管理員：{turn}。",
+    EN: "I could not answer this: something went wrong on my side, several times. It has been recorded. Please "
+    "ask again later, or give the administrator this number: {number}.",
+    ZH: "這個問題我沒能回答：我這裡連續發生錯誤，已經記錄下來。請稍後再問，或把這個編號告訴管理員：{number}。",
 }
 UNCHECKED = {
     EN: "I could not check who may read what here, so I used public documents only.",

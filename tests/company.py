@@ -5,20 +5,26 @@ import json
 import re
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import cast
 
 from bot.answering import Answerer
 from bot.audience import Audience
 from bot.channel import ChannelLimits, Posted, RecordingChannel
 from bot.conversation import ConversationManager
 from bot.directory import Directory, Person, Room
+from bot.inbox import Inbox
 from bot.messages import ConversationKind, ConversationRef, IncomingMessage, UserRef
-from bot.state import InMemoryState, State
+from bot.state import State
+from bot.turns import PRIVATE_TURN, TURN, PrivateTurnHandler, TurnHandler, TurnQueue
+from bot.worker import Handler, Worker
 from bot.yaml_directory import YamlDirectory
 from retrieval.models import Embedder, LanguageModel, ModelMessage, Role
 from retrieval.pipeline import AnswerPipeline
-from retrieval.store import ChunkStore, InMemoryStore
-from retrieval.types import IndexedDocument, Usage
+from retrieval.store import ChunkStore
+from retrieval.types import IndexedDocument, Language, Usage
+from tests import engines
 from tests.builders import TENANT, a_conversation, a_message
+from tests.engines import Cable, WatchedInbox
 
 PRIVATE, PUBLIC = ConversationKind.PRIVATE, ConversationKind.PUBLIC
 
@@ -64,12 +70,14 @@ class Company:
         channel: RecordingChannel | None = None,
         turn_timeout_s: float = 60,
         questions_per_minute: int = 30,
+        max_tries: int = 1,
+        busy_above: int = 200,
     ) -> None:
         self._people_file = folder / "people.yaml"
         self.hire(people or PEOPLE)
         self.directory = directory or YamlDirectory(self._people_file, TENANT)
-        self.store = store or InMemoryStore()
-        self.state = state or InMemoryState()
+        self.store = store or engines.current.store(embedder.name if embedder else None)
+        self.state = state or engines.current.state()
         self.channel = channel or RecordingChannel()
         pipeline = AnswerPipeline(self.store, embedder=embedder, model=model)
         self.manager = ConversationManager(
@@ -80,6 +88,17 @@ class Company:
             turn_timeout_s=turn_timeout_s,
             questions_per_minute=questions_per_minute,
         )
+        self.inbox = WatchedInbox(engines.current.inbox())
+        inbox = cast(Inbox, self.inbox)
+        channels = {"test": self.channel}
+        self.turns = TurnQueue(inbox, channels, busy_above=busy_above)
+        self._handlers: dict[str, Handler] = {
+            TURN: TurnHandler(inbox, self.manager, channels),
+            PRIVATE_TURN: PrivateTurnHandler(self.manager, channels),
+        }
+        self._max_tries = max_tries
+        self._worker: Worker | None = None
+        self._cable = Cable(self.inbox)
 
     def hire(self, people: object) -> None:
         """The people file is now this; YAML is a superset of JSON."""
@@ -95,9 +114,33 @@ class Company:
         return await self.received(a_message(text, user=user, conversation=where or dm(user)))
 
     async def received(self, message: IncomingMessage) -> list[Posted]:
+        """What was posted in reply, once nobody works on it any more, in private either."""
         before = len(self.channel.posted)
-        await self.manager.handle(message, self.channel)
+        await self.begin(message)
+        await self.inbox.ended(message.event_id)
+        await self.inbox.ended(f"{message.event_id}:private")
         return self.channel.posted[before:]
+
+    async def begin(self, message: IncomingMessage) -> None:
+        if self._worker is None:
+            inbox = cast(Inbox, self._cable)
+            self._worker = Worker(inbox, self._handlers, max_tries=self._max_tries, idle_wait_s=0.1)
+            self._running = asyncio.create_task(self._worker.run())
+        await self.turns.accept(message)
+
+    async def dies(self) -> None:
+        """The worker is killed: whatever it was about to do or to say is never done."""
+        assert self._worker is not None
+        self._cable.is_cut = True
+        for task in [self._running, *self._worker._tasks]:
+            task.cancel()
+        await asyncio.sleep(0)
+        self._worker, self._cable = None, Cable(self.inbox)
+
+    async def stop(self, message: IncomingMessage) -> None:
+        """As the person who asked does, once it is being answered; back when the turn has ended."""
+        await self.turns.stop(message.event_id, message.conversation, Language.ENGLISH)
+        await self.inbox.ended(message.event_id)
 
     async def told(
         self, text: str, *, user: str = "ann", where: ConversationRef | None = None

@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from itertools import count
 
 import pytest
-from redis.asyncio import Redis
+from redis import ResponseError
+from redis.asyncio import Connection, Redis, SSLConnection
 
 from bot.errors import StateUnavailable
 from bot.messages import Feedback, Rating, Session, Turn, UserRef
-from bot.redis_client import open_redis
+from bot.redis_client import answered, close_redis, open_redis
 from bot.redis_state import RedisState
 from bot.state import InMemoryState, State
 from retrieval.types import Language
@@ -24,6 +25,7 @@ SOON_S = 10
 
 def a_turn(question: str = "請假怎麼請？") -> Turn:
     return Turn(
+        event_id=f"event {question}",
         question=question,
         standalone=f"{question} (特休)",
         answer="三日前申請 [1]。\n\u2028'\"\\",
@@ -41,17 +43,6 @@ def some_feedback(
 
 
 class StateContract:
-    async def test_an_event_is_new_once(self, state: State) -> None:
-        seen = [await state.first_seen("e1"), await state.first_seen("e1")]
-
-        assert seen == [True, False]
-        assert await state.first_seen("e2")
-
-    async def test_of_many_deliveries_at_once_one_is_the_first(self, state: State) -> None:
-        seen = await asyncio.gather(*(state.first_seen("e1") for _ in range(20)))
-
-        assert sum(seen) == 1
-
     async def test_an_unknown_session_is_empty(self, state: State) -> None:
         assert await state.load_session("new") == Session()
 
@@ -98,103 +89,42 @@ class StateContract:
 
         assert await state.feedback() == [others, later]
 
-    async def test_one_at_a_time_holds_a_lock_and_others_in_order(self, state: State) -> None:
-        order: list[str] = []
-
-        async def take(name: str) -> None:
-            async with state.lock("c"):
-                order.append(f"{name} in")
-                await asyncio.sleep(0.01)
-                order.append(f"{name} out")
-
-        async with asyncio.timeout(SOON_S):
-            await asyncio.gather(take("a"), take("b"), take("c"))
-
-        assert order == ["a in", "a out", "b in", "b out", "c in", "c out"]
-
-    async def test_different_locks_do_not_wait_for_each_other(self, state: State) -> None:
-        async with asyncio.timeout(SOON_S), state.lock("a"), state.lock("b"):
-            pass
-
-    async def test_a_lock_is_free_after_an_error_and_after_cancelling(self, state: State) -> None:
-        with pytest.raises(KeyError):
-            async with state.lock("c"):
-                raise KeyError
-        held = asyncio.Event()
-
-        async def hold() -> None:
-            async with state.lock("c"):
-                held.set()
-                await asyncio.Event().wait()
-
-        holder = asyncio.create_task(hold())
-        await held.wait()
-        holder.cancel()
-        await asyncio.gather(holder, return_exceptions=True)
-
-        async with asyncio.timeout(SOON_S), state.lock("c"):
-            pass
-
-    async def test_a_waiter_that_gives_up_leaves_the_lock_to_the_next(self, state: State) -> None:
-        async with state.lock("c"):
-            waiter = asyncio.create_task(_pass_through(state))
-            await asyncio.sleep(0.02)
-            waiter.cancel()
-            await asyncio.gather(waiter, return_exceptions=True)
-
-        async with asyncio.timeout(SOON_S), state.lock("c"):
-            pass
-
-    async def test_a_lock_that_is_not_had_in_time_raises(self, impatient: State) -> None:
-        async with impatient.lock("c"):
-            with pytest.raises(TimeoutError):
-                await _pass_through(impatient)
-
-    async def test_the_holders_own_timeout_stays_its_own(self, state: State) -> None:
-        with pytest.raises(TimeoutError, match="mine"):
-            async with state.lock("c"):
-                raise TimeoutError("mine")
-
 
 class TestInMemoryState(StateContract):
     @pytest.fixture
     def state(self) -> State:
         return InMemoryState()
 
+
+class RedisStateContract(StateContract):
     @pytest.fixture
-    def impatient(self) -> State:
-        return InMemoryState(lock_wait_s=0.05)
+    async def state(self, url: str) -> AsyncIterator[State]:
+        state = RedisState(open_redis(url), tenant=f"t{next(_tenants)}")
+        yield state
+        await state.close()
 
 
-Opened = Callable[..., RedisState]
-
-
-class TestRedisState(StateContract):
+class TestRedisStateOnACluster(RedisStateContract):
     @pytest.fixture
-    async def opened(self, redis_url: str) -> AsyncIterator[Opened]:
-        """Further states of one organisation: as many processes."""
-        tenant = f"t{next(_tenants)}"
-        states: list[RedisState] = []
+    def url(self, cluster_url: str) -> str:
+        return cluster_url
 
-        def open_one(*, url: str = redis_url, **options: float) -> RedisState:
-            states.append(RedisState(open_redis(url), tenant=tenant, **options))  # type: ignore[arg-type]
-            return states[-1]
 
-        yield open_one
-        for state in states:
-            await state.close()
-
+class TestRedisStateThroughSentinel(RedisStateContract):
     @pytest.fixture
-    def state(self, opened: Opened) -> State:
-        return opened()
+    def url(self, sentinel_url: str) -> str:
+        return sentinel_url
 
+
+class TestRedisState(RedisStateContract):
     @pytest.fixture
-    def impatient(self, opened: Opened) -> State:
-        return opened(lock_wait_s=0.05)
+    def url(self, redis_url: str) -> str:
+        return redis_url
 
     @pytest.fixture
     async def redis(self, redis_url: str) -> AsyncIterator[Redis]:
         client = open_redis(redis_url)
+        assert isinstance(client, Redis)
         yield client
         await client.aclose()
 
@@ -202,16 +132,14 @@ class TestRedisState(StateContract):
         self, redis_url: str, redis: Redis
     ) -> None:
         state = RedisState(open_redis(redis_url), tenant="expiry", session_ttl_s=77)
-        await state.first_seen("e" * 10_000)
         await state.save_session("s", Session().with_turn(a_turn()))
         await state.allow("ann", limit=1, per_s=60)
         await state.save_feedback(some_feedback())
-        async with state.lock("c"):
-            keys = [key async for key in redis.scan_iter("shifu:expiry:*")]
-            lives_s = {str(key): await redis.ttl(key) for key in keys}
+        keys = [key async for key in redis.scan_iter("shifu:expiry:*")]
+        lives_s = {str(key): await redis.ttl(key) for key in keys}
         await state.close()
 
-        assert len(keys) == 5
+        assert len(keys) == 3
         assert all(left_s > 0 for left_s in lives_s.values())
         assert 70 < lives_s["shifu:expiry:session:s"] <= 77
         assert json.loads(str(await redis.get("shifu:expiry:session:s")))["v"] == 1
@@ -221,11 +149,9 @@ class TestRedisState(StateContract):
         theirs = RedisState(open_redis(redis_url), tenant="theirs")
         await ours.save_session("s", Session().with_turn(a_turn()))
         await ours.save_feedback(some_feedback())
-        await ours.first_seen("e1")
 
         assert await theirs.load_session("s") == Session()
         assert await theirs.feedback() == []
-        assert await theirs.first_seen("e1")
         await ours.close()
         await theirs.close()
 
@@ -241,58 +167,9 @@ class TestRedisState(StateContract):
         assert await state.feedback() == []
         await state.close()
 
-    async def test_processes_exclude_each_other(self, opened: Opened) -> None:
-        inside, most = 0, 0
-
-        async def work(state: RedisState) -> None:
-            nonlocal inside, most
-            for _ in range(5):
-                async with state.lock("c"):
-                    inside += 1
-                    most = max(most, inside)
-                    await asyncio.sleep(0.002)
-                    inside -= 1
-
-        async with asyncio.timeout(4 * SOON_S):
-            await asyncio.gather(*(work(opened()) for _ in range(4)))
-
-        assert most == 1
-
-    async def test_a_lock_outlives_its_time_while_it_is_held(self, opened: Opened) -> None:
-        other = opened(lock_wait_s=1.0)
-
-        async with opened(lock_ttl_s=0.3).lock("c"):
-            with pytest.raises(TimeoutError):
-                await _pass_through(other)
-
-    async def test_a_dead_holders_lock_becomes_free(self, redis_url: str, redis: Redis) -> None:
-        state = RedisState(open_redis(redis_url), tenant="orphan")
-        await redis.set("shifu:orphan:lock:c", "token of the dead", px=300)
-
-        async with asyncio.timeout(SOON_S):
-            await _pass_through(state)
-
-        await state.close()
-
-    async def test_whoever_lost_the_lock_is_stopped(self, redis_url: str, redis: Redis) -> None:
-        state = RedisState(open_redis(redis_url), tenant="lost", lock_ttl_s=0.3)
-        key = "shifu:lost:lock:c"
-
-        async def lose_it() -> None:
-            async with asyncio.timeout(SOON_S), state.lock("c"):
-                await redis.set(key, "somebody else", ex=60)
-                await asyncio.Event().wait()
-
-        with pytest.raises(StateUnavailable, match="lost"):
-            await lose_it()
-
-        assert await redis.get(key) == "somebody else"
-        await state.close()
-
-    async def test_every_method_says_that_redis_is_unavailable(self, opened: Opened) -> None:
-        state = opened(url="unix:///nowhere/redis.sock")
+    async def test_every_method_says_that_redis_is_unavailable(self) -> None:
+        state = RedisState(open_redis("unix:///nowhere/redis.sock"), tenant="nowhere")
         calls: list[Callable[[], Awaitable[object]]] = [
-            lambda: state.first_seen("e"),
             lambda: state.load_session("s"),
             lambda: state.save_session("s", Session()),
             lambda: state.forget_session("s"),
@@ -300,7 +177,6 @@ class TestRedisState(StateContract):
             lambda: state.save_feedback(some_feedback()),
             state.feedback,
             state.ping,
-            lambda: _pass_through(state),
         ]
 
         for call in calls:
@@ -315,13 +191,102 @@ class TestRedisState(StateContract):
             await asyncio.gather(*(state.load_session(str(n)) for n in range(200)))
         await state.close()
 
-    def test_an_impossible_address_is_refused_without_its_password(self) -> None:
-        with pytest.raises(StateUnavailable, match="redis://HOST") as raised:
-            open_redis("http://user:geheim@host")
+
+class TestAddresses:
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "http://user:geheim@host",
+            "redis+sentinel://user:geheim@host:26379",
+            "redis+sentinel://user:geheim@host:26379/shifu/first",
+            "redis+sentinel://user:geheim@host:port/shifu",
+            "redis+sentinel://user:geheim@host,,other/shifu",
+            "redis+cluster://user:geheim@",
+            "redis+cluster://user:geheim@host:6379/2",
+            "redis+cluster://user:geheim@host:6379/?colour=blue",
+            "redis+proxy://user:geheim@host:6379",
+            "redis://user:geheim@host:6379/0?colour=blue",
+            "redis://user:geheim@[host",
+        ],
+    )
+    def test_an_impossible_one_is_refused_without_its_password(self, url: str) -> None:
+        with pytest.raises(StateUnavailable, match="SHIFU_REDIS__URL") as raised:
+            open_redis(url)
 
         assert "geheim" not in str(raised.value)
+        assert "redis+sentinel://" in str(raised.value)
+
+    @pytest.mark.parametrize("tls", ["", "s"])
+    async def test_login_and_options_reach_every_server(self, tls: str) -> None:
+        login, options = "an%40n:s%2Fecret", "?socket_timeout=3"
+
+        for url in (
+            f"redis{tls}://{login}@h1:1/5{options}",
+            f"redis{tls}+sentinel://{login}@h1:1,[::1]/shifu/5{options}",
+            f"redis{tls}+cluster://{login}@h1:1,h2{options}",
+        ):
+            redis = open_redis(url)
+            used = redis.get_connection_kwargs()
+            await close_redis(redis)
+
+            assert (used["username"], used["password"]) == ("an@n", "s/ecret")
+            assert used["protocol"] == 2
+            assert used["socket_timeout"] == 3
+            assert used.get("db", 5) == 5
+            if isinstance(redis, Redis):
+                made = redis.connection_pool.connection_class
+                assert issubclass(made, SSLConnection) == bool(tls)
+            else:
+                assert used["connection_class"] is (SSLConnection if tls else Connection)
 
 
-async def _pass_through(state: State) -> None:
-    async with state.lock("c"):
-        pass
+class TestAnswers:
+    async def test_a_cancellation_is_not_lost_when_the_command_swallows_it(self) -> None:
+        async def swallow() -> str:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                return "an answer"
+            return "never"
+
+        waiting = asyncio.create_task(answered(swallow(), timeout_s=SOON_S))
+        await asyncio.sleep(0)
+        waiting.cancel()
+
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    async def test_who_is_being_cancelled_may_still_tidy_up(self) -> None:
+        async def work() -> str:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                return await answered(asyncio.sleep(0, "tidy"), timeout_s=SOON_S)
+            return "never"
+
+        working = asyncio.create_task(work())
+        await asyncio.sleep(0)
+        working.cancel()
+
+        assert await working == "tidy"
+
+    @pytest.mark.parametrize(
+        ("reply", "meant"),
+        [
+            ("MISCONF Errors writing to the AOF file: No space left on device", "disk"),
+            ("NOREPLICAS Not enough good replicas to write.", "min-replicas-to-write"),
+            ("UNBLOCKED force unblock from blocking operation, master -> replica?", "in a moment"),
+            ("Error running script: @user_script: 9: -OOM command not allowed", "maxmemory"),
+            ("Error running script: @user_script: 9: -READONLY You can't write", "replica"),
+            ("unknown command 'EVAL' of geheim", "version 6.2"),
+        ],
+    )
+    async def test_a_refusal_is_put_in_words_that_help(self, reply: str, meant: str) -> None:
+        async def refuse() -> None:
+            raise ResponseError(reply)
+
+        with pytest.raises(StateUnavailable, match=meant) as raised:
+            await answered(refuse(), timeout_s=SOON_S)
+
+        assert "geheim" not in str(raised.value)
+        assert "script" not in str(raised.value)

@@ -16,8 +16,10 @@ import pytest
 
 from bot.embedded_redis import EmbeddedRedis, watch_over
 from bot.errors import RedisNotInstalled, StateUnavailable
+from bot.inbox import Hold
 from bot.messages import Session
 from bot.redis_client import open_redis
+from bot.redis_inbox import RedisInbox
 from bot.redis_server import find_server, server_version, why_it_failed
 from bot.redis_state import RedisState
 from tests.builders import TENANT
@@ -136,15 +138,22 @@ def test_only_our_user_can_come_near(folder: Path) -> None:
         assert stat.S_IMODE((folder / "redis.sock").stat().st_mode) == 0o700
 
 
-def test_the_oldest_supported_server_serves_all_of_the_state(folder: Path) -> None:
+def test_the_oldest_supported_server_serves_state_and_inbox(folder: Path) -> None:
     async def use(url: str) -> None:
         state = RedisState(open_redis(url), tenant=TENANT)
-        assert await state.first_seen("e")
         assert await state.allow("a", limit=1, per_s=60)
         await state.save_session("s", Session())
-        async with state.lock("c"):
-            assert await state.feedback() == []
+        assert await state.feedback() == []
         await state.close()
+        inbox = RedisInbox(open_redis(url), tenant=TENANT)
+        await inbox.put("e", "c", "turn", "body")
+        taken = await inbox.take(wait_s=0)
+        assert taken is not None
+        assert await inbox.renew(taken) is Hold.HELD
+        assert await inbox.bury(taken, "why")
+        assert await inbox.revive("e")
+        assert (await inbox.state()).unfinished == 1
+        await inbox.close()
 
     with EmbeddedRedis(folder, server=redis_6()) as redis:
         asyncio.run(use(redis.url))
@@ -211,17 +220,17 @@ async def test_it_comes_back_after_a_crash_and_clients_notice_nothing(folder: Pa
     redis = EmbeddedRedis(folder)
     redis.start()
     state = RedisState(open_redis(redis.url), tenant=TENANT)
-    await asyncio.gather(*(state.first_seen(f"e{n}") for n in range(5)))
+    await asyncio.gather(*(state.allow(f"user {n}", limit=1, per_s=600) for n in range(5)))
 
     pid = (await open_redis(redis.url).info("server"))["process_id"]
     os.kill(pid, signal.SIGKILL)
     await asyncio.to_thread(wait_until_ended, redis)
     with pytest.raises(StateUnavailable):
-        await state.first_seen("e0")
+        await state.allow("user 0", limit=1, per_s=600)
     redis.start()
 
-    assert not await state.first_seen("e0")
-    assert await state.first_seen("new")
+    assert not await state.allow("user 0", limit=1, per_s=600)
+    assert await state.allow("another", limit=1, per_s=600)
     await state.close()
     redis.stop()
 

@@ -1,8 +1,7 @@
 """Conversations as people have them: who asks where, and what everybody reads."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -10,18 +9,17 @@ from pathlib import Path
 import pytest
 
 from bot.channel import Posted, RecordingChannel
-from bot.errors import ChannelUnavailable, StateUnavailable
+from bot.errors import ChannelUnavailable
 from bot.messages import ConversationRef, MessageRef, Reply, ReplyKind, UserRef
 from bot.redis_client import open_redis
 from bot.redis_state import RedisState
-from bot.state import InMemoryState
 from bot.yaml_directory import YamlDirectory
 from retrieval.access import PUBLIC, AccessScope, Level, tenant_principal
 from retrieval.embedded_store import EmbeddedStore
 from retrieval.errors import StoreUnavailable
-from retrieval.models import ScriptedModel
+from retrieval.models import ModelMessage, ScriptedModel
 from retrieval.store import InMemoryStore, SearchQuery
-from retrieval.types import Band, IndexedDocument, Language, Passage
+from retrieval.types import Band, IndexedDocument, Language, Passage, Usage
 from tests.builders import (
     ENG,
     SALES,
@@ -219,15 +217,18 @@ class TestThePublicReplyGivesNoHint:
     ) -> None:
         class FailsInPrivate(RecordingChannel):
             async def post_private(
-                self, reply: Reply, to: ConversationRef, user: UserRef
+                self, reply: Reply, to: ConversationRef, user: UserRef, *, answers: str
             ) -> MessageRef:
                 raise ChannelUnavailable("no")
 
         company = Company(tmp_path, channel=FailsInPrivate())
         await company.knows(tape_out(), leave())
+        message = a_message(QUESTION, conversation=DEAL_ROOM)
+        await company.begin(message)
 
-        (public,) = await company.asked(QUESTION, user="ann", where=DEAL_ROOM)
+        await company.inbox.ended(message.event_id)
 
+        (public,) = company.channel.posted
         assert [r.kind for r in public.versions] == [ReplyKind.STATUS, ReplyKind.ANSWER]
 
     async def test_a_store_that_fails_in_the_private_part_leaves_it_too(
@@ -243,23 +244,16 @@ class TestThePublicReplyGivesNoHint:
 
         company = Company(tmp_path, store=FailsForEngineers())
         await company.knows(tape_out(), leave())
+        message = a_message(QUESTION, conversation=DEAL_ROOM)
+        await company.begin(message)
 
-        (public,) = await company.asked(QUESTION, user="ann", where=DEAL_ROOM)
-
-        assert [r.kind for r in public.versions] == [ReplyKind.STATUS, ReplyKind.ANSWER]
-
-    async def test_stopping_in_the_private_part_leaves_it_too(self, tmp_path: Path) -> None:
-        model = WaitingModel("Falcon")
-        company = Company(tmp_path, model=model)
-        await company.knows(tape_out())
-        turn = asyncio.create_task(company.asked(QUESTION, user="ann", where=DEAL_ROOM))
-        await model.waits.wait()
-
-        turn.cancel()
-        await asyncio.gather(turn, return_exceptions=True)
+        await company.inbox.ended(message.event_id)
 
         (public,) = company.channel.posted
-        assert public.final.kind is ReplyKind.ANSWER
+        assert [r.kind for r in public.versions] == [ReplyKind.STATUS, ReplyKind.ANSWER]
+        # The private part is tried again later, and nobody waits for it.
+        assert (await company.inbox.state()).unfinished == 1
+        assert "24 months" in await company.told("How long is parental leave?", user="sam")
 
     async def test_the_next_question_does_not_wait_for_the_private_part(
         self, tmp_path: Path
@@ -436,16 +430,20 @@ class TestTurns:
 
     async def test_a_waiting_question_is_told_so_at_once(self, tmp_path: Path) -> None:
         model = WaitingModel("Falcon")
-        company = Company(tmp_path, model=model, state=InMemoryState(lock_wait_s=0.05))
-        await company.knows(tape_out())
+        company = Company(tmp_path, model=model)
+        await company.knows(tape_out(), leave())
         slow = asyncio.create_task(company.received(a_message(QUESTION)))
         await model.waits.wait()
 
-        (_, busy) = [*company.channel.posted, *await company.received(a_message("When is it?"))]
-
-        assert "earlier question" in busy.final.text
+        second = asyncio.create_task(company.received(a_message("How long is parental leave?")))
+        await until(lambda: len(company.channel.posted) == 2)
+        status = company.channel.posted[1].final
         model.go_on.set()
-        await slow
+        await asyncio.gather(slow, second)
+
+        assert status.kind is ReplyKind.STATUS
+        assert "yours follows" in status.text
+        assert "24 months" in company.channel.posted[1].final.text
 
     async def test_a_turn_that_takes_too_long_says_so_and_shows_nothing_afterwards(
         self, tmp_path: Path
@@ -466,19 +464,34 @@ class TestTurns:
         model = WaitingModel("Falcon")
         company = Company(tmp_path, model=model)
         await company.knows(tape_out(), leave())
-        turn = asyncio.create_task(company.asked(QUESTION))
+        message = a_message(QUESTION)
+        turn = asyncio.create_task(company.received(message))
         await model.waits.wait()
 
-        turn.cancel()
-        await asyncio.gather(turn, return_exceptions=True)
+        await company.stop(message)
+        await turn
 
-        assert turn.cancelled()
         assert model.closed.is_set()
         assert company.channel.posted[0].final.text == "Stopped."
         assert "24 months" in await company.told("How long is parental leave in Taiwan?")
         assert company.channel.posted[0].final.text == "Stopped."
 
-    async def test_stopping_stays_stopping_when_the_platform_is_down(self, tmp_path: Path) -> None:
+    async def test_what_was_shown_before_stopping_stays(self, tmp_path: Path) -> None:
+        model = _StopsHalfway()
+        company = Company(tmp_path, model=model)
+        await company.knows(leave())
+        message = a_message("How long is parental leave in Taiwan?")
+        turn = asyncio.create_task(company.received(message))
+        await until(lambda: company.channel.posted[0].final.kind is ReplyKind.PARTIAL, model.waits)
+
+        await company.stop(message)
+        (posted,) = await turn
+
+        assert "24 months" in posted.final.text
+        assert posted.final.kind is ReplyKind.ANSWER
+        assert posted.final.notice == "Stopped."
+
+    async def test_stopping_ends_the_turn_when_the_platform_is_down(self, tmp_path: Path) -> None:
         class NoUpdates(RecordingChannel):
             async def update(self, message: MessageRef, reply: Reply) -> None:
                 raise ChannelUnavailable("no")
@@ -486,39 +499,53 @@ class TestTurns:
         model = WaitingModel("Falcon")
         company = Company(tmp_path, model=model, channel=NoUpdates())
         await company.knows(tape_out())
-        turn = asyncio.create_task(company.asked(QUESTION))
+        message = a_message(QUESTION)
+        turn = asyncio.create_task(company.received(message))
         await model.waits.wait()
 
-        turn.cancel()
-        await asyncio.gather(turn, return_exceptions=True)
+        await company.stop(message)
+        await turn
 
-        assert turn.cancelled()
+        assert model.closed.is_set()
 
-    async def test_a_platform_that_takes_nothing_does_no_harm(self, tmp_path: Path) -> None:
-        class TakesNothing(RecordingChannel):
-            async def post(self, reply: Reply, to: ConversationRef) -> MessageRef:
-                raise ChannelUnavailable("no")
+    async def test_a_platform_that_takes_nothing_is_waited_for(self, tmp_path: Path) -> None:
+        class TakesNothingAtFirst(RecordingChannel):
+            refused = 0
 
-        company = Company(tmp_path, channel=TakesNothing())
+            async def post(self, reply: Reply, to: ConversationRef, *, answers: str) -> MessageRef:
+                if self.refused < 2:
+                    self.refused += 1
+                    raise ChannelUnavailable("no")
+                return await super().post(reply, to, answers=answers)
 
-        assert await company.asked(QUESTION) == []
-        assert await company.asked("help") == []
+        company = Company(tmp_path, channel=TakesNothingAtFirst())
+        await company.knows(leave())
 
-    async def test_a_platform_that_fails_while_the_answer_grows_ends_the_turn(
+        told = await company.told("How long is parental leave in Taiwan?")
+
+        assert "24 months" in told
+        assert await company.inbox.dead() == []
+
+    async def test_a_platform_that_fails_while_the_answer_grows_gets_all_of_it_later(
         self, tmp_path: Path
     ) -> None:
-        class NoPartials(RecordingChannel):
+        class FailsOnce(RecordingChannel):
+            has_failed = False
+
             async def update(self, message: MessageRef, reply: Reply) -> None:
-                if reply.kind is ReplyKind.PARTIAL:
+                if reply.kind is ReplyKind.PARTIAL and not self.has_failed:
+                    self.has_failed = True
                     raise ChannelUnavailable("no")
                 await super().update(message, reply)
 
-        company = Company(tmp_path, model=TellingModel(), channel=NoPartials())
+        channel = FailsOnce()
+        company = Company(tmp_path, model=TellingModel(), channel=channel)
         await company.knows(tape_out())
 
-        (posted,) = await company.asked(QUESTION)
+        told = await company.told(QUESTION)
 
-        assert [reply.kind for reply in posted.versions] == [ReplyKind.STATUS]
+        assert channel.has_failed
+        assert "May 7" in told
 
     async def test_an_answer_grows_and_nothing_is_taken_back(self, tmp_path: Path) -> None:
         company = Company(tmp_path, model=TellingModel())
@@ -669,34 +696,6 @@ class TestWhenSomethingIsDown:
         assert "cannot remember" in (posted.final.notice or "")
         assert "cannot remember" in await company.told("forget")
 
-    async def test_a_lock_that_is_lost_ends_in_a_sentence_and_not_in_a_cancellation(
-        self, tmp_path: Path
-    ) -> None:
-        model = WaitingModel("Falcon")
-        state = _LosesLock()
-        company = Company(tmp_path, model=model, state=state)
-        await company.knows(tape_out())
-        turn = asyncio.create_task(company.asked(QUESTION))
-        await model.waits.wait()
-
-        state.lose.set()
-
-        (posted,) = await turn
-        assert "ask again" in posted.final.text
-        assert model.closed.is_set()
-
-    async def test_a_lock_that_cannot_be_released_leaves_the_answer(self, tmp_path: Path) -> None:
-        class CannotRelease(InMemoryState):
-            @asynccontextmanager
-            async def lock(self, key: str) -> AsyncIterator[None]:
-                yield
-                raise StateUnavailable("gone")
-
-        company = Company(tmp_path, state=CannotRelease())
-        await company.knows(leave())
-
-        assert "24 months" in await company.told("How long is parental leave in Taiwan?")
-
     async def test_an_unforeseen_failure_gives_a_number_and_no_details(
         self, tmp_path: Path
     ) -> None:
@@ -711,6 +710,7 @@ class TestWhenSomethingIsDown:
         (posted,) = await company.asked(QUESTION)
 
         assert "give the administrator this number" in posted.final.text
+        assert [letter.reason for letter in await company.inbox.dead()] == ["ZeroDivisionError"]
         assert "secret detail" not in everything_shown([posted])
         assert "ZeroDivision" not in everything_shown([posted])
 
@@ -728,25 +728,28 @@ class _NotesOrder(RecordingChannel):
         await super().update(message, reply)
 
 
-class _LosesLock(InMemoryState):
-    """Ends whoever holds the lock once it is lost, as the lock on Redis does."""
+class _StopsHalfway(TellingModel):
+    """Tells two sentences and then no more."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.lose = asyncio.Event()
+        self.waits = asyncio.Event()
 
-    @asynccontextmanager
-    async def lock(self, key: str) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(None) as holding:
-                losing = asyncio.create_task(self._lose(holding))
-                try:
-                    yield
-                finally:
-                    losing.cancel()
-        except TimeoutError as error:
-            raise StateUnavailable("lost") from error
+    async def stream(
+        self, messages: Sequence[ModelMessage], *, max_tokens: int
+    ) -> AsyncIterator[str | Usage]:
+        async for part in super().stream(messages, max_tokens=max_tokens):
+            yield part
+            yield " \n"
+            self.waits.set()
+            await asyncio.sleep(0.05)
+            yield part
+            await asyncio.Event().wait()
 
-    async def _lose(self, holding: asyncio.Timeout) -> None:
-        await self.lose.wait()
-        holding.reschedule(asyncio.get_running_loop().time())
+
+async def until(holds: Callable[[], bool], ready: asyncio.Event | None = None) -> None:
+    async with asyncio.timeout(20):
+        if ready is not None:
+            await ready.wait()
+        while not holds():
+            await asyncio.sleep(0.01)

@@ -22,6 +22,7 @@ from retrieval.access import (
     user_principal,
 )
 from retrieval.models import HashingEmbedder
+from tests import engines
 from tests.builders import TENANT, a_conversation, a_document
 from tests.company import Company, TellingModel, dm, everything_shown
 
@@ -266,8 +267,14 @@ def test_no_reply_prompt_or_memory_holds_what_a_reader_may_not_read(
         for step in walk:
             await take(step, company, model, world)
 
+    async def run_and_close() -> None:
+        try:
+            await run()
+        finally:
+            await engines.current.close()
+
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(run())
+        asyncio.run(run_and_close())
 
 
 async def test_the_words_would_be_found_if_they_leaked(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from retrieval.analysis import language_of
 
 def said(question: str) -> list[Turn]:
     at = datetime(2026, 11, 23, tzinfo=UTC)
-    return [Turn(question, question, "It is so. [1]", ("c1",), language_of(question), at)]
+    return [Turn("e1", question, question, "It is so. [1]", ("c1",), language_of(question), at)]
 
 
 PARENTAL = said("How long can employees in Taiwan stay at home with a child?")
