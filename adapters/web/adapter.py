@@ -1,36 +1,32 @@
 """The web page's routes: its files, a JSON interface, and the stream of events."""
 
-import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import structlog
 from aiohttp import web
 
-from adapters.web.channel import WebChannel
+from adapters.web.asking import Accept, Asking, Stop
+from adapters.web.channel import question_id
 from adapters.web.feed import Feed, FetchChunks
 from adapters.web.files import page_files
 from adapters.web.guard import ApiError, Body, Guard, WebAccess, error_response, language_of
-from adapters.web.message_log import WebMessage
+from adapters.web.message_log import MessageLogs
+from adapters.web.messages import WebMessage
 from adapters.web.render import passage_json, person_json
 from adapters.web.rooms import Rooms
 from adapters.web.streams import Streams
-from adapters.web.turns import Turns
-from bot.channel import Channel
 from bot.conversation import MAX_QUESTION_CHARACTERS
 from bot.directory import Directory, Person
 from bot.errors import DirectoryUnavailable, StateUnavailable
-from bot.messages import ConversationRef, Feedback, IncomingMessage, Rating, UserRef
+from bot.messages import Feedback, Rating
 from bot.state import State
 from retrieval.access import AccessScope
 from retrieval.errors import StoreError
 from retrieval.types import Language
 
 log = structlog.get_logger()
-
-Converse = Callable[[IncomingMessage, Channel], Awaitable[None]]
-"""Answers a message on the channel, all of it: status, answer, apology."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -45,41 +41,45 @@ class WebOptions:
     Attributes:
         suggestions: Questions to start with, by language.
         questions_per_minute: Of one person.
-        turn_deadline_s: After which a turn is given up with an apology; the last line of defence.
     """
 
     suggestions: Mapping[Language, Sequence[str]] = field(default_factory=dict)
     questions_per_minute: int = 20
-    turn_deadline_s: float = 300.0
     heartbeat_s: float = 15.0
-    drain_s: float = 20.0
 
 
 class WebAdapter:
-    """Mounted by the composition root; `close` is its own part of the application's shutdown."""
+    """
+    Mounted by the composition root; `close` is its own part of the application's shutdown.
+
+    Args:
+        accept: Keeps a question until it is answered; once again changes nothing.
+        stop: Ends the answering of what was accepted under that event id.
+        logs: In which whoever answers posts.
+    """
 
     def __init__(
         self,
         *,
-        converse: Converse,
+        accept: Accept,
+        stop: Stop,
+        logs: MessageLogs,
         directory: Directory,
         store_fetch: FetchChunks,
         state: State,
         tenant: str,
         access: WebAccess,
         options: WebOptions | None = None,
-        channel: WebChannel | None = None,
     ) -> None:
-        self.channel = channel or WebChannel()
+        self._logs = logs
         self._options = options or WebOptions()
-        self._converse = converse
         self._directory = directory
         self._store_fetch = store_fetch
         self._state = state
         self._guard = Guard(access, directory, tenant=tenant)
-        self._rooms = Rooms(directory, self.channel, tenant=tenant)
-        self._turns = Turns(self.channel, deadline_s=self._options.turn_deadline_s)
-        self._streams = Streams(self._guard)
+        self._rooms = Rooms(directory, logs, tenant=tenant)
+        self._asking = Asking(logs, accept, stop)
+        self._streams = Streams(self._guard, logs)
         self._files = page_files()
 
     def mount(self, app: web.Application) -> None:
@@ -98,9 +98,9 @@ class WebAdapter:
         app.on_shutdown.append(self._on_shutdown)
 
     async def close(self) -> None:
-        """Let running turns finish and be seen, then end the streams."""
-        await self._turns.drain(within_s=self._options.drain_s)
-        self.channel.close()
+        """End the streams; what was asked is answered by whoever goes on."""
+        self._streams.close()
+        await self._asking.close()
 
     async def _on_shutdown(self, _: web.Application) -> None:
         await self.close()
@@ -128,7 +128,7 @@ class WebAdapter:
                 "me": person_json(me),
                 "people": [person_json(p) for p in people] if people is not None else None,
                 "rooms": await self._rooms.of(me),
-                "directs": self._rooms.directs(me),
+                "directs": await self._rooms.directs(me),
                 "suggestions": {k: list(v) for k, v in self._options.suggestions.items()},
                 "max_question": MAX_QUESTION_CHARACTERS,
                 "max_comment": MAX_COMMENT,
@@ -148,49 +148,38 @@ class WebAdapter:
         if len(question) > MAX_QUESTION_CHARACTERS:
             values = {"length": len(question), "limit": MAX_QUESTION_CHARACTERS}
             raise ApiError(422, "question_too_long", values)
-        message_id = _message_id(me.ref, client_id)
+        message_id = question_id(me.ref, body.text("conversation"), client_id or "")
         conversation = await self._rooms.conversation(
             me, body.text("conversation"), thread=body.id("thread", optional=True) or message_id
         )
-        if self.channel.find(conversation, message_id, me.ref) is None:
+        # What stands there already, the page sends once more because it heard of no success.
+        asked = await self._logs.find(conversation, message_id, me.ref)
+        if asked is None:
             await self._allow(me, "ask", self._options.questions_per_minute)
-            self._start_question(me, conversation, question, message_id, client_id or "", request)
-        return web.json_response({"message": message_id, "thread": conversation.thread}, status=202)
-
-    def _start_question(
-        self,
-        me: Person,
-        conversation: ConversationRef,
-        question: str,
-        message_id: str,
-        client_id: str,
-        request: web.Request,
-    ) -> None:
-        if self.channel.is_closed:
-            raise ApiError(503, "shutting_down")
-        message = IncomingMessage(
-            event_id=f"web:{message_id}",
-            user=me.ref,
-            conversation=conversation,
-            text=question,
-            sent_at=datetime.now(UTC),
-            locale=language_of(request),
-        )
-        if self.channel.say(
-            message, message_id=message_id, client_id=client_id, author_name=me.name
-        ):
-            self._turns.start(
-                message_id,
-                me.ref,
-                conversation,
-                language_of(request),
-                lambda turn: self._converse(message, turn),
+            asked = WebMessage(
+                id=message_id,
+                conversation=conversation,
+                at=datetime.now(UTC),
+                author=me.ref,
+                author_name=me.name,
+                text=question,
+                client_id=client_id,
             )
+        thread = asked.conversation.thread
+        # In the thread where it stands, but of the kind that the place is of today.
+        asked = replace(asked, conversation=replace(conversation, thread=thread))
+        await self._asking.ask(asked, language_of(request))
+        return web.json_response({"message": message_id, "thread": thread}, status=202)
 
     async def _stop(self, request: web.Request) -> web.StreamResponse:
         me, body = await self._guard.viewer(request), await Body.read(request)
+        conversation = await self._rooms.conversation(me, body.text("conversation"), thread=None)
+        question = await self._logs.find(conversation, body.id("message") or "", me.ref)
         # Stopping what has just finished is no mistake of the person's.
-        return web.json_response({"stopped": self._turns.stop(body.id("message") or "", me.ref)})
+        can_stop = question is not None and question.is_open and question.author == me.ref
+        if question and can_stop:
+            await self._asking.stop(question, language_of(request))
+        return web.json_response({"stopped": can_stop})
 
     async def _rate(self, request: web.Request) -> web.StreamResponse:
         me, body = await self._guard.viewer(request), await Body.read(request)
@@ -208,7 +197,7 @@ class WebAdapter:
         await self._state.save_feedback(
             Feedback(message.reply.feedback_id, me.ref, rating, datetime.now(UTC), comment)
         )
-        self.channel.rate(message, me.ref, rating)
+        await self._logs.rate(message, me.ref, rating)
         return web.json_response({"rating": rating})
 
     async def _passage(self, request: web.Request) -> web.StreamResponse:
@@ -235,7 +224,7 @@ class WebAdapter:
             return person
 
         feed = Feed(
-            self.channel,
+            self._logs,
             conversation,
             me.ref,
             still_reading,
@@ -249,7 +238,7 @@ class WebAdapter:
 
     async def _message(self, me: Person, body: Body) -> WebMessage:
         conversation = await self._rooms.conversation(me, body.text("conversation"), thread=None)
-        message = self.channel.find(conversation, body.id("message") or "", me.ref)
+        message = await self._logs.find(conversation, body.id("message") or "", me.ref)
         if message is None:
             raise ApiError(404, "unknown_message")
         return message
@@ -280,7 +269,10 @@ class WebAdapter:
             return await handler(request)
         except ApiError as error:
             return error_response(request, error)
-        except (DirectoryUnavailable, StateUnavailable, StoreError):
+        except StateUnavailable:
+            log.warning("web.no_messages", path=request.path, exc_info=True)
+            return error_response(request, ApiError(503, "no_messages"))
+        except (DirectoryUnavailable, StoreError):
             log.warning("web.unavailable", path=request.path, exc_info=True)
             return error_response(request, ApiError(503, "unavailable"))
         except web.HTTPException:
@@ -289,9 +281,3 @@ class WebAdapter:
             # The edge of a request, as around a turn: logged here, and never shown to anybody.
             log.exception("web.request_failed", path=request.path)
             return error_response(request, ApiError(500, "failed"))
-
-
-def _message_id(user: UserRef, client_id: str | None) -> str:
-    """The page's own id, made unlike any other person's."""
-    parts = [user.tenant, user.id, client_id or ""]
-    return "q-" + hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:24]

@@ -2,14 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from adapters.web.channel import WebChannel
-from adapters.web.message_log import Cursor, MessageLog, WebMessage
-from adapters.web.render import message_json
+from adapters.web.message_log import MessageLogs
+from adapters.web.messages import Cursor, WebMessage
+from adapters.web.render import Json, message_json, source_json
 from bot.directory import Person
-from bot.errors import DirectoryUnavailable
 from bot.messages import ConversationRef, UserRef
 from retrieval.access import AccessScope, Reader
 from retrieval.errors import StoreError
@@ -18,6 +19,10 @@ from retrieval.types import Chunk
 FetchChunks = Callable[[Sequence[str], AccessScope], Awaitable[list[Chunk]]]
 Viewer = Callable[[], Awaitable[Person | None]]
 """Who looks on, as the directory has them now; None once they may not read the conversation."""
+
+LONGEST_OPEN = timedelta(hours=1)
+"""A process that dies between showing a question and having it accepted leaves it open."""
+_MAX_KNOWN = 1_000
 
 
 class Feed:
@@ -31,7 +36,7 @@ class Feed:
 
     def __init__(
         self,
-        channel: WebChannel,
+        logs: MessageLogs,
         conversation: ConversationRef,
         user: UserRef,
         viewer: Viewer,
@@ -39,42 +44,61 @@ class Feed:
         *,
         heartbeat_s: float,
     ) -> None:
-        self._channel = channel
+        self._logs = logs
         self._conversation = conversation
         self._user = user
         self._viewer = viewer
         self._fetch = fetch
         self._heartbeat_s = heartbeat_s
         self._reader: Reader | None = None
-        self._readable: set[str] = set()
+        self._sources: dict[str, Json] = {}
+        self._cited: dict[str, set[str]] = {}
         self._withheld: dict[str, str] = {}
+        self._is_ended = False
 
-    async def events(self, last_event_id: str) -> AsyncIterator[str]:
-        """Ends when the person may not read on, when that cannot be established, or at shutdown."""
-        yield "retry: 1000\n\n"
-        with self._channel.watching(self._conversation, self._user) as (log, changed):
-            cursor, is_check_due = _resumed(last_event_id, log), False
-            while not self._channel.is_closed:
+    def end(self) -> None:
+        """At shutdown; whoever watches must be woken."""
+        self._is_ended = True
+
+    async def events(self, last_event_id: str) -> AsyncGenerator[str, None]:
+        """
+        Ends when the person may not read on, or at shutdown.
+
+        Raises:
+            DirectoryUnavailable: If who reads cannot be established.
+            StateUnavailable: If the messages cannot be had.
+        """
+        with self._logs.watching(self._conversation, self._user) as changed:
+            resumed, is_check_due = Cursor.parse(last_event_id), False
+            cursor: Cursor | None = None
+            head = "retry: 1000\n\n"
+            while not self._is_ended:
                 changed.clear()
-                try:
-                    person = await self._viewer()
-                except DirectoryUnavailable:
-                    return
+                person = await self._viewer()
                 if person is None:
-                    yield _event("gone", {})
+                    yield head + _event("gone", {})
                     return
                 self._note_rights(person.reader)
-                if cursor is None:
-                    cursor = log.position(self._user)
-                    shown = await self._shown(log.seen_by(self._user), person)
-                    yield _event("snapshot", {"messages": shown}, id=_id(cursor, log))
-                if is_check_due:
-                    for shown_anew in await self._rechecked(log, cursor, person):
-                        yield _event("message", shown_anew, id=_id(cursor, log))
-                changes = log.changes(self._user, cursor)
-                shown = await self._shown([message for message, _ in changes], person)
-                for (_, cursor), shown_now in zip(changes, shown, strict=True):
-                    yield _event("message", shown_now, id=_id(cursor, log))
+                reading = await self._logs.read(self._conversation, self._user, cursor)
+                self._note_citations(reading.messages)
+                if cursor is None and resumed is not None:
+                    # All is read at first, to know what must be checked from now on.
+                    cursor, reading = resumed, reading.since(resumed)
+                if head:
+                    yield head
+                    head = ""
+                if cursor is None or reading.is_whole:
+                    cursor = reading.position
+                    shown = await self._shown(reading.messages, person)
+                    yield _event("snapshot", {"messages": shown}, id=cursor)
+                else:
+                    if is_check_due:
+                        for shown_anew in await self._rechecked(reading.messages, person):
+                            yield _event("message", shown_anew, id=cursor)
+                    changes = reading.in_order(cursor)
+                    shown = await self._shown([message for message, _ in changes], person)
+                    for (_, cursor), shown_now in zip(changes, shown, strict=True):
+                        yield _event("message", shown_now, id=cursor)
                 is_check_due = not await _is_set(changed, within_s=self._heartbeat_s)
                 if is_check_due:
                     yield _event("ping", {})
@@ -82,57 +106,59 @@ class Feed:
     def _note_rights(self, reader: Reader) -> None:
         if reader != self._reader:
             self._reader = reader
-            self._readable.clear()
+            self._sources.clear()
+
+    def _note_citations(self, messages: Iterable[WebMessage]) -> None:
+        for message in messages:
+            self._cited.pop(message.id, None)
+            if message.cited:
+                self._cited[message.id] = {c.chunk_id for c in message.cited}
+        for id in list(self._cited)[:-_MAX_KNOWN]:
+            del self._cited[id]
 
     async def _rechecked(
-        self, log: MessageLog, cursor: Cursor, person: Person
+        self, changed: Sequence[WebMessage], person: Person
     ) -> list[dict[str, Any]]:
         """What must be shown differently, because rights or passages have changed since."""
-        self._readable.clear()
+        self._sources.clear()
         before = dict(self._withheld)
+        await self._check(self._cited, person.reader)
         # What has changed since is sent anyway.
-        changed = {message.id for message, _ in log.changes(self._user, cursor)}
-        messages = [
-            m
-            for m in log.seen_by(self._user)
-            if m.id not in changed and m.reply and m.reply.citations
-        ]
-        shown = await self._shown(messages, person)
-        return [json for json in shown if json["withheld"] != before.get(json["id"])]
+        different = {
+            id
+            for id in self._cited.keys() - {message.id for message in changed}
+            if self._withheld.get(id) != before.get(id)
+        }
+        if not different:
+            return []
+        reading = await self._logs.read(self._conversation, self._user)
+        return await self._shown([m for m in reading.messages if m.id in different], person)
 
     async def _shown(self, messages: Sequence[WebMessage], person: Person) -> list[dict[str, Any]]:
-        await self._check(messages, person.reader)
-        return [message_json(m, person.ref, withheld=self._withheld.get(m.id)) for m in messages]
+        cited = {m.id: {c.chunk_id for c in m.cited} for m in messages if m.reply}
+        await self._check(cited, person.reader)
+        oldest = datetime.now(UTC) - LONGEST_OPEN
+        current = [replace(m, is_open=m.is_open and m.at > oldest) for m in messages]
+        return [
+            message_json(m, person.ref, self._sources, withheld=self._withheld.get(m.id))
+            for m in current
+        ]
 
-    async def _check(self, messages: Sequence[WebMessage], reader: Reader) -> None:
+    async def _check(self, cited: Mapping[str, set[str]], reader: Reader) -> None:
         """Every passage that a reply rests on must be there and be readable for this person now."""
-        cited = {m.id: {c.chunk.id for c in m.reply.citations} for m in messages if m.reply}
-        unknown = set[str]().union(*cited.values()) - self._readable
+        unknown = set[str]().union(*cited.values()) - self._sources.keys()
         reason = "withdrawn"
         if unknown:
             try:
                 found = await self._fetch(sorted(unknown), AccessScope.of([reader]))
-                self._readable |= {chunk.id for chunk in found}
+                self._sources |= {chunk.id: source_json(chunk) for chunk in found}
             except StoreError:
                 reason = "unchecked"
         for message_id, chunk_ids in cited.items():
-            if chunk_ids <= self._readable:
+            if chunk_ids <= self._sources.keys():
                 self._withheld.pop(message_id, None)
             else:
                 self._withheld[message_id] = reason
-
-
-def _id(cursor: Cursor, log: MessageLog) -> str:
-    return f"{log.epoch}-{cursor.shared}-{cursor.own}"
-
-
-def _resumed(last_event_id: str, log: MessageLog) -> Cursor | None:
-    epoch, *numbers = last_event_id.split("-")
-    if epoch != log.epoch or len(numbers) != 2:
-        return None
-    if not all(n.isascii() and n.isdigit() and len(n) < 16 for n in numbers):
-        return None
-    return Cursor(*map(int, numbers))
 
 
 async def _is_set(event: asyncio.Event, *, within_s: float) -> bool:
@@ -143,7 +169,7 @@ async def _is_set(event: asyncio.Event, *, within_s: float) -> bool:
         return False
 
 
-def _event(name: str, data: dict[str, Any], *, id: str = "") -> str:
+def _event(name: str, data: dict[str, Any], *, id: Cursor | None = None) -> str:
     # JSON holds no raw line break, so one data line carries it.
     head = f"id: {id}\n" if id else ""
     return f"{head}event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"

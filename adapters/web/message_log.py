@@ -1,174 +1,287 @@
-"""One conversation's messages, numbered for each viewer as if only they looked on."""
+"""The port to what stands in the page's conversations, with the in-memory twin that defines its behaviour."""
 
 import asyncio
 import secrets
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections import Counter
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from types import MappingProxyType
-from typing import Any
+from typing import Protocol
 
-from bot.messages import ConversationRef, Rating, Reply, UserRef
+from adapters.web.messages import (
+    EVERYONE,
+    Change,
+    Cursor,
+    DirectConversation,
+    Reading,
+    WebMessage,
+    person_key,
+    place_key,
+)
+from adapters.web.watchers import Watchers
+from bot.messages import ConversationKind, ConversationRef, Rating, ReplyKind, UserRef
+
+MAX_MESSAGES = 300
+"""Kept of a conversation for everyone, and as many for each one person."""
 
 
-@dataclass(frozen=True, slots=True)
-class WebMessage:
+class MessageLogs(Protocol):
     """
-    A message as the page shows it: somebody's words, or the bot's *reply*.
+    The messages of all conversations. What they forget costs people their scrollback only.
 
-    Attributes:
-        order: Where it stands among the conversation's messages; never changes.
-        seq: Of the last change that everyone sees; 0 for a private message.
-        private_to: The one person who sees it; None for everyone in the conversation.
-        answers: Id of the question that a reply belongs to.
-        is_open: Somebody's question that has no final reply yet.
-        is_running: Its turn goes on, perhaps to a private reply: for the asker alone to know.
-        client_id: What the asker's page calls it.
+    What one person alone sees takes no number, wakes no stream, and pushes out no message of
+    anybody else: from what others receive nobody can tell whether it happened. Everything may be
+    done again, by whoever does not know whether it was done. Whether somebody may read a
+    conversation at all is for the caller to check.
+
+    The methods raise `StateUnavailable` when the server does not answer.
     """
 
-    id: str
-    conversation: ConversationRef
-    at: datetime
-    order: float = 0
-    seq: int = 0
-    author: UserRef | None = None
-    author_name: str = ""
-    text: str = ""
-    reply: Reply | None = None
-    private_to: UserRef | None = None
-    answers: str | None = None
-    is_open: bool = False
-    is_running: bool = False
-    client_id: str | None = None
-    ratings: Mapping[UserRef, Rating] = field(default_factory=lambda: MappingProxyType({}))
+    async def say(self, question: WebMessage) -> None:
+        """Show what somebody asks, as open; a question that stands unanswered is opened again."""
+        ...
 
-    def is_shown_to(self, user: UserRef) -> bool:
-        return self.private_to is None or self.private_to == user
+    async def retract(self, conversation: ConversationRef, id: str) -> None:
+        """The question will not be answered: it stays, and is open no more."""
+        ...
 
-    def is_open_for(self, user: UserRef) -> bool:
-        return self.is_open or (self.is_running and self.author == user)
+    async def post(self, message: WebMessage) -> None:
+        """
+        Show a reply; one that stands under the same id gets the new content, except by a status.
+
+        A reply that everyone sees keeps the question it answers open until it is final.
+        """
+        ...
+
+    async def update(self, message: WebMessage) -> None:
+        """Replace the reply of the message with that id and audience; nothing if it is gone."""
+        ...
+
+    async def rate(self, message: WebMessage, user: UserRef, rating: Rating) -> None: ...
+
+    async def find(
+        self, conversation: ConversationRef, id: str, viewer: UserRef
+    ) -> WebMessage | None:
+        """The message, whatever thread of the conversation it is in, if *viewer* sees it."""
+        ...
+
+    async def read(
+        self, conversation: ConversationRef, viewer: UserRef, after: Cursor | None = None
+    ) -> Reading:
+        """What *viewer* sees, or what of it has changed *after* an earlier reading."""
+        ...
+
+    async def directs(self, user: UserRef) -> list[DirectConversation]:
+        """Latest first."""
+        ...
+
+    def watching(
+        self, conversation: ConversationRef, viewer: UserRef
+    ) -> AbstractContextManager[asyncio.Event]:
+        """
+        An event that every change sets that *viewer* sees; the watcher clears it, then reads.
+
+        One may be lost with a connection, so watchers look now and then by themselves.
+        """
+        ...
+
+    def wake_all(self) -> None:
+        """Let every watcher in this process look."""
+        ...
+
+    async def close(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """How far a viewer has read: of the changes that everyone sees, and of their own."""
+class InMemoryMessageLogs:
+    """Lives and dies with the process, and forgets the conversations longest unused."""
 
-    shared: int = 0
-    own: int = 0
+    def __init__(self, *, max_messages: int = MAX_MESSAGES, max_conversations: int = 2_000) -> None:
+        self._max_messages = max_messages
+        self._max_conversations = max_conversations
+        self._watchers = Watchers()
+        self._logs: dict[str, _Log] = {}
+        self._directs: dict[str, tuple[UserRef, DirectConversation]] = {}
+
+    async def say(self, question: WebMessage) -> None:
+        self._used(question.conversation).say(question)
+        if question.conversation.kind is ConversationKind.DIRECT and question.author:
+            direct = DirectConversation(question.conversation.channel, question.text, question.at)
+            place = place_key(question.conversation)
+            self._directs.setdefault(place, (question.author, direct))
+
+    async def retract(self, conversation: ConversationRef, id: str) -> None:
+        if log := self._logs.get(place_key(conversation)):
+            log.retract(id)
+
+    async def post(self, message: WebMessage) -> None:
+        # What one person sees alone must not make the conversation outlive another.
+        is_shared = message.private_to is None
+        find = self._used if is_shared else self._log
+        find(message.conversation).post(message)
+
+    async def update(self, message: WebMessage) -> None:
+        if log := self._logs.get(place_key(message.conversation)):
+            log.update(message)
+
+    async def rate(self, message: WebMessage, user: UserRef, rating: Rating) -> None:
+        if log := self._logs.get(place_key(message.conversation)):
+            log.rate(message.id, person_key(user), rating)
+
+    async def find(
+        self, conversation: ConversationRef, id: str, viewer: UserRef
+    ) -> WebMessage | None:
+        log = self._logs.get(place_key(conversation))
+        return log.find(id, person_key(viewer)) if log else None
+
+    async def read(
+        self, conversation: ConversationRef, viewer: UserRef, after: Cursor | None = None
+    ) -> Reading:
+        return self._log(conversation).read(person_key(viewer)).since(after)
+
+    async def directs(self, user: UserRef) -> list[DirectConversation]:
+        mine = [direct for owner, direct in self._directs.values() if owner == user]
+        return sorted(mine, key=lambda direct: direct.at, reverse=True)
+
+    def watching(
+        self, conversation: ConversationRef, viewer: UserRef
+    ) -> AbstractContextManager[asyncio.Event]:
+        return self._watchers.watching(place_key(conversation), person_key(viewer))
+
+    def wake_all(self) -> None:
+        self._watchers.wake_all()
+
+    async def close(self) -> None:
+        return None
+
+    def _log(self, conversation: ConversationRef) -> "_Log":
+        place = place_key(conversation)
+        if place not in self._logs:
+            self._logs[place] = _Log(place, self._watchers, self._max_messages)
+            self._forget_the_idlest(but=place)
+        return self._logs[place]
+
+    def _used(self, conversation: ConversationRef) -> "_Log":
+        """The conversation's log, now the most recently used one."""
+        log = self._log(conversation)
+        self._logs[log.place] = self._logs.pop(log.place)
+        return log
+
+    def _forget_the_idlest(self, *, but: str) -> None:
+        if len(self._logs) > self._max_conversations:
+            idle = (p for p in self._logs if p != but and not self._watchers.is_watched(p))
+            if (oldest := next(idle, None)) is not None:
+                del self._logs[oldest]
+                self._directs.pop(oldest, None)
 
 
 @dataclass(slots=True)
-class _Own:
-    """The changes that one person alone sees: how many, and each message's last one."""
+class _Entry:
+    """*numbers*: of its last change, by audience."""
 
-    count: int = 0
-    last: dict[str, int] = field(default_factory=dict)
+    message: WebMessage
+    numbers: dict[str, int] = field(default_factory=dict)
+    ratings: dict[str, Rating] = field(default_factory=dict)
+    is_answered: bool = False
 
 
-class MessageLog:
-    """
-    What one person alone sees takes no number, wakes no stream, and pushes out no message of
-    anybody else: from what others receive nobody can tell whether it happened.
-    """
+class _Log:
+    """Changes are counted for everyone, and apart for each one person."""
 
-    def __init__(self) -> None:
-        self.messages: dict[str, WebMessage] = {}
+    def __init__(self, place: str, watchers: Watchers, limit: int) -> None:
+        self.place = place
+        self._watchers = watchers
+        self._limit = limit
         # Numbers of a log that was forgotten, or of an earlier process, mean nothing in this one.
-        self.epoch = secrets.token_hex(4)
-        self._shared = 0
+        self._epoch = secrets.token_hex(4)
+        self._changes: Counter[str] = Counter()
         self._order = 0
-        self._own: dict[UserRef, _Own] = {}
-        self._watchers: dict[asyncio.Event, UserRef] = {}
+        self._entries: dict[str, _Entry] = {}
 
-    @property
-    def is_watched(self) -> bool:
-        return bool(self._watchers)
+    def say(self, question: WebMessage) -> None:
+        entry = self._entries.get(question.id)
+        if entry is None:
+            self._add(replace(question, is_open=True))
+        elif not entry.is_answered:
+            self._set_open(entry, True)
 
-    def add(self, message: WebMessage, *, limit: int) -> None:
-        """Keeps the last *limit* messages for everyone, and as many for each one person."""
-        user = message.private_to
-        if user is None:
-            self._order += 1
-            self.messages[message.id] = replace(message, order=self._order)
-        else:
-            self.messages[message.id] = replace(message, order=self._order_beside(user))
-        self._note_change(message.id, seen_by=user)
-        alike = [m.id for m in self.messages.values() if m.private_to == user]
-        for id in alike[:-limit]:
-            self._forget(id)
-        if user is None and len(alike) > limit:
-            self._forget_private_ones_at_the_start()
+    def retract(self, id: str) -> None:
+        if entry := self._entries.get(id):
+            self._set_open(entry, False)
 
-    def change(self, id: str, *, seen_by: UserRef | None, **fields: Any) -> None:
-        """*seen_by*: the one person for whom the message looks different; None for all its readers."""
-        message = self.messages.get(id)
-        if message is not None:
-            self.messages[id] = replace(message, **fields)
-            self._note_change(id, seen_by=seen_by or message.private_to)
+    def post(self, message: WebMessage) -> None:
+        is_status = message.reply is not None and message.reply.kind is ReplyKind.STATUS
+        if message.id not in self._entries:
+            self._add(message)
+            self._settle_question(message)
+        elif not is_status:
+            self.update(message)
 
-    def seen_by(self, viewer: UserRef) -> list[WebMessage]:
-        """Oldest first."""
-        return [m for m in self.messages.values() if m.is_shown_to(viewer)]
+    def update(self, message: WebMessage) -> None:
+        entry = self._entries.get(message.id)
+        if entry is None:
+            return
+        changed = replace(entry.message, reply=message.reply, cited=message.cited)
+        if changed != entry.message:
+            entry.message = changed
+            self._note_change(entry, changed.audience)
+        self._settle_question(changed)
 
-    def position(self, viewer: UserRef) -> Cursor:
-        own = self._own.get(viewer)
-        return Cursor(self._shared, own.count if own else 0)
+    def rate(self, id: str, person: str, rating: Rating) -> None:
+        entry = self._entries.get(id)
+        if entry and entry.ratings.get(person) is not rating:
+            entry.ratings[person] = rating
+            self._note_change(entry, person)
 
-    def changes(self, viewer: UserRef, after: Cursor) -> list[tuple[WebMessage, Cursor]]:
-        """What looks different to *viewer* now, each with how far they have read with it."""
-        own = self._own.get(viewer, _Own()).last
-        seen = self.seen_by(viewer)
-        mine = sorted((m for m in seen if own.get(m.id, 0) > after.own), key=lambda m: own[m.id])
-        shared = sorted((m for m in seen if m.seq > after.shared), key=lambda m: m.seq)
-        read = shared[-1].seq if shared else after.shared
-        # What changed in both ways is sent once, when all the rest of the shared ones has been.
-        once = [m for m in shared if own.get(m.id, 0) <= after.own]
-        return [(m, Cursor(m.seq, after.own)) for m in once] + [
-            (m, Cursor(read, own[m.id])) for m in mine
+    def find(self, id: str, viewer: str) -> WebMessage | None:
+        entry = self._entries.get(id)
+        if entry is None or entry.message.audience not in (EVERYONE, viewer):
+            return None
+        return replace(entry.message, rating=entry.ratings.get(viewer))
+
+    def read(self, viewer: str) -> Reading:
+        position = Cursor(self._epoch, self._changes[EVERYONE], self._changes[viewer])
+        changes = [
+            Change(message, entry.numbers.get(EVERYONE, 0), entry.numbers.get(viewer, 0))
+            for id, entry in self._entries.items()
+            if (message := self.find(id, viewer))
         ]
+        return Reading(position, tuple(changes), is_whole=True)
 
-    @contextmanager
-    def watching(self, viewer: UserRef) -> Iterator[asyncio.Event]:
-        """An event that every change sets that *viewer* sees; the watcher clears it."""
-        changed = asyncio.Event()
-        self._watchers[changed] = viewer
-        try:
-            yield changed
-        finally:
-            del self._watchers[changed]
-
-    def wake(self, user: UserRef | None = None) -> None:
-        """One person's watchers, or all. A needless wake would shift the heartbeat, and tell."""
-        for watcher, viewer in self._watchers.items():
-            if user in (None, viewer):
-                watcher.set()
-
-    def _note_change(self, id: str, *, seen_by: UserRef | None) -> None:
-        if seen_by is None:
-            self._shared += 1
-            self.messages[id] = replace(self.messages[id], seq=self._shared)
+    def _add(self, message: WebMessage) -> None:
+        audience = message.audience
+        if audience == EVERYONE:
+            self._order += 1
+            order: float = self._order
         else:
-            own = self._own.setdefault(seen_by, _Own())
-            own.count += 1
-            own.last[id] = own.count
-        self.wake(seen_by)
-
-    def _order_beside(self, user: UserRef) -> float:
-        """Between the last shared message and the next one."""
-        earlier = sum(
-            m.private_to == user and m.order > self._order for m in self.messages.values()
-        )
-        return self._order + (earlier + 1) / (earlier + 2)
-
-    def _forget(self, id: str) -> None:
-        del self.messages[id]
-        for own in self._own.values():
-            own.last.pop(id, None)
+            # Between the last shared message and the next one, and after that person's earlier ones.
+            order = self._order + 1 - 1 / (self._changes[audience] + 2)
+        entry = self._entries[message.id] = _Entry(replace(message, order=order))
+        self._note_change(entry, audience)
+        alike = [id for id, e in self._entries.items() if e.message.audience == audience]
+        for id in alike[: -self._limit]:
+            del self._entries[id]
+        if audience == EVERYONE and len(alike) > self._limit:
+            self._forget_private_ones_at_the_start()
 
     def _forget_private_ones_at_the_start(self) -> None:
         """They stood beside messages that are gone."""
-        for message in list(self.messages.values()):
-            if message.private_to is None:
+        for id, entry in list(self._entries.items()):
+            if entry.message.audience == EVERYONE:
                 return
-            self._forget(message.id)
+            del self._entries[id]
+
+    def _settle_question(self, reply: WebMessage) -> None:
+        """By when it closes, nobody shall learn whether a private reply follows."""
+        question = self._entries.get(reply.answers or "")
+        if question and reply.audience == EVERYONE and reply.reply:
+            question.is_answered = reply.reply.is_final
+            self._set_open(question, not question.is_answered)
+
+    def _set_open(self, entry: _Entry, is_open: bool) -> None:
+        if entry.message.is_open is not is_open:
+            entry.message = replace(entry.message, is_open=is_open)
+            self._note_change(entry, EVERYONE)
+
+    def _note_change(self, entry: _Entry, audience: str) -> None:
+        self._changes[audience] += 1
+        entry.numbers[audience] = self._changes[audience]
+        self._watchers.wake(self.place, audience)

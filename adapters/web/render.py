@@ -1,20 +1,20 @@
 """Values to the JSON that the page reads; the one place where a reply or a person is serialised."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from adapters.web.message_log import WebMessage
+from adapters.web.messages import Cited, WebMessage
 from bot.directory import Person
 from bot.messages import Reply, UserRef
 from retrieval.access import Level
-from retrieval.types import Chunk, Citation
+from retrieval.types import Chunk
 
 Json = dict[str, Any]
 
 
-def reply_json(reply: Reply) -> Json:
+def reply_json(reply: Reply, cited: Sequence[Cited], sources: Mapping[str, Json]) -> Json:
     """Without the passages' text: opening a citation fetches it, with the rights of that moment."""
     return {
         "kind": reply.kind,
@@ -24,16 +24,23 @@ def reply_json(reply: Reply) -> Json:
         "is_extract": reply.is_extract,
         "notice": reply.notice,
         "suggestions": list(reply.suggestions),
-        "citations": [_citation_json(c) for c in reply.citations],
+        "citations": [{"number": c.number, **sources[c.chunk_id]} for c in cited],
         "can_rate": reply.feedback_id is not None,
     }
 
 
-def message_json(message: WebMessage, viewer: UserRef, *, withheld: str | None = None) -> Json:
+def message_json(
+    message: WebMessage,
+    viewer: UserRef,
+    sources: Mapping[str, Json],
+    *,
+    withheld: str | None = None,
+) -> Json:
     """
     A message as *viewer* may see it.
 
     Args:
+        sources: By chunk id, of what they may read; all that is cited, unless *withheld*.
         withheld: Why the reply is not shown (`withdrawn`, `unchecked`); nothing of it is sent then.
     """
     reply = message.reply
@@ -47,13 +54,13 @@ def message_json(message: WebMessage, viewer: UserRef, *, withheld: str | None =
         if message.author
         else None,
         "is_mine": message.author == viewer,
-        "is_open": message.is_open_for(viewer),
+        "is_open": message.is_open,
         "is_private": message.private_to is not None,
         "answers": message.answers,
         "text": message.text,
-        "reply": reply_json(reply) if reply and not withheld else None,
+        "reply": reply_json(reply, message.cited, sources) if reply and not withheld else None,
         "withheld": withheld,
-        "rating": message.ratings.get(viewer),
+        "rating": message.rating,
     }
 
 
@@ -76,7 +83,7 @@ def passage_json(chunk: Chunk, owners: Mapping[str, str]) -> Json:
     """A passage opened by somebody who may read it. *owners*: names by id, where known."""
     document = chunk.document
     return {
-        **_source_json(chunk),
+        **source_json(chunk),
         "text": chunk.text,
         "document_id": document.id,
         "owner_name": owners.get(document.owner or "", document.owner),
@@ -98,11 +105,8 @@ def web_link(link: str | None) -> str | None:
     return link if parts.scheme in ("http", "https") and parts.hostname else None
 
 
-def _citation_json(citation: Citation) -> Json:
-    return {"number": citation.number, **_source_json(citation.chunk)}
-
-
-def _source_json(chunk: Chunk) -> Json:
+def source_json(chunk: Chunk) -> Json:
+    """What a citation shows of its passage, to somebody who may read it."""
     document = chunk.document
     return {
         "chunk_id": chunk.id,

@@ -4,8 +4,8 @@ import secrets
 from collections.abc import Iterable
 from typing import Any
 
-from adapters.web.channel import WebChannel
 from adapters.web.guard import ApiError
+from adapters.web.message_log import MessageLogs
 from adapters.web.render import person_json, stranger_json
 from bot.directory import Directory, Person, Room
 from bot.messages import ConversationKind, ConversationRef, UserRef
@@ -22,9 +22,9 @@ class Rooms:
     and outlive a restart; channels are the directory's rooms.
     """
 
-    def __init__(self, directory: Directory, channel: WebChannel, *, tenant: str) -> None:
+    def __init__(self, directory: Directory, logs: MessageLogs, *, tenant: str) -> None:
         self._directory = directory
-        self._channel = channel
+        self._logs = logs
         self._tenant = tenant
 
     async def conversation(self, me: Person, id: str, *, thread: str | None) -> ConversationRef:
@@ -55,11 +55,11 @@ class Rooms:
         rooms = [room for room in await self._directory.rooms() if _may_read(me, room)]
         return [_room_json(room, people) for room in rooms]
 
-    def directs(self, me: Person) -> list[dict[str, Any]]:
+    async def directs(self, me: Person) -> list[dict[str, Any]]:
         """Earlier direct conversations, the latest first, under their first question."""
         return [
-            {"id": first.conversation.channel, "title": " ".join(first.text.split())[:TITLE_LENGTH]}
-            for first in self._channel.direct_conversations(me.ref)
+            {"id": direct.channel, "title": " ".join(direct.question.split())[:TITLE_LENGTH]}
+            for direct in await self._logs.directs(me.ref)
         ]
 
     def new_direct(self, me: Person) -> str:

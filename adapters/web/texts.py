@@ -94,6 +94,10 @@ _TEXTS: dict[str, dict[Language, str]] = {
         _EN: "Your access cannot be checked at the moment. Please try again shortly.",
         _ZH: "目前無法確認你的權限，請稍後再試。",
     },
+    "no_messages": {
+        _EN: "Messages can be neither shown nor kept at the moment. Please try again shortly.",
+        _ZH: "目前無法顯示或保存訊息，請稍後再試。",
+    },
     "shutting_down": {
         _EN: "The server is restarting. Please try again in a moment.",
         _ZH: "伺服器正在重新啟動，請稍後再試。",
@@ -102,18 +106,6 @@ _TEXTS: dict[str, dict[Language, str]] = {
         _EN: "Something went wrong on our side. Please try again; if it happens again, "
         "tell your administrator.",
         _ZH: "系統發生錯誤，請再試一次；若持續發生，請告知系統管理員。",
-    },
-    "stopped": {
-        _EN: "Stopped.",
-        _ZH: "已停止。",
-    },
-    "stopped_early": {
-        _EN: "Stopped before the answer was complete.",
-        _ZH: "在回答完成前已停止。",
-    },
-    "interrupted": {
-        _EN: "The server restarted before the answer was complete. Please ask again.",
-        _ZH: "伺服器在回答完成前重新啟動，請再問一次。",
     },
 }
 

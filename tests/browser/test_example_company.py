@@ -6,6 +6,7 @@ import re
 import sys
 from asyncio.subprocess import PIPE, STDOUT, Process
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +14,13 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, expect
 
+from bot.embedded_redis import EmbeddedRedis
 from bot.messages import ConversationKind, ConversationRef, Rating
 from bot.redis_client import open_redis
+from bot.redis_inbox import RedisInbox
 from bot.redis_state import RedisState
 from tests.browser.conftest import Visit, Visits
+from tests.weaviate_server import WeaviateServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -33,30 +37,48 @@ TWO_DAYS = "two days"
 @dataclass(frozen=True, slots=True)
 class Demo:
     url: str
-    home: Path
+    redis_url: str
 
     def state(self) -> RedisState:
         """What the demo keeps, looked at from outside."""
-        socket = self.home / "demo" / "redis" / "redis.sock"
-        return RedisState(open_redis(f"unix://{socket}"), tenant=TENANT)
+        return RedisState(open_redis(self.redis_url), tenant=TENANT)
+
+    def inbox(self) -> RedisInbox:
+        return RedisInbox(open_redis(self.redis_url), tenant=TENANT)
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def demo(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Demo]:
+async def demo(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Demo]:
     """`shifu demo` in a process of its own, with a home of its own and no model."""
     home = tmp_path_factory.mktemp("company")
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("SHIFU_", "OPENAI_"))}
     environment |= {"SHIFU_HOME": str(home), "SHIFU_WEB__PORT": "0", "PYTHONUNBUFFERED": "1"}
-    command = Path(sys.executable).with_name("shifu")
-    process = await asyncio.create_subprocess_exec(
-        command, "demo", cwd=ROOT, env=environment, stdout=PIPE, stderr=STDOUT
-    )
-    try:
-        yield Demo(await _address(process), home)
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.communicate()
+    redis_url = f"unix://{home / 'demo' / 'redis' / 'redis.sock'}"
+    with ExitStack() as servers:
+        if request.config.getoption("--engines") == "production":
+            weaviate: WeaviateServer = request.getfixturevalue("weaviate_server")
+            redis_url = (
+                os.environ.get("SHIFU_TEST_REDIS_URL")
+                or servers.enter_context(EmbeddedRedis(home / "redis")).url
+            )
+            environment |= {
+                "SHIFU_WEAVIATE__URL": weaviate.url,
+                "SHIFU_WEAVIATE__GRPC_URL": weaviate.grpc_url,
+                "SHIFU_WEAVIATE__API_KEY": weaviate.api_key or "",
+                "SHIFU_REDIS__URL": redis_url,
+            }
+        command = Path(sys.executable).with_name("shifu")
+        process = await asyncio.create_subprocess_exec(
+            command, "demo", cwd=ROOT, env=environment, stdout=PIPE, stderr=STDOUT
+        )
+        try:
+            yield Demo(await _address(process), redis_url)
+        finally:
+            if process.returncode is None:
+                process.terminate()
+            await process.communicate()
 
 
 async def _address(process: Process) -> str:
@@ -206,21 +228,26 @@ async def test_a_new_conversation_begins_empty_and_the_earlier_one_is_kept(visit
     await expect(page.locator(".message.answer .prose")).to_contain_text(TWO_DAYS)
 
 
-async def test_a_turn_that_waits_can_be_stopped(visits: Visits, demo: Demo) -> None:
+async def test_a_turn_that_waits_says_so_and_can_be_stopped(visits: Visits, demo: Demo) -> None:
     visit = await _as("jack.liao", visits)
     page = visit.page
     place = await page.evaluate("sessionStorage.getItem('shifu.conversation')")
     conversation = ConversationRef("web", TENANT, place, ConversationKind.DIRECT)
-    state = demo.state()
+    inbox = demo.inbox()
+    # Nobody here knows what to do with it, and so it stays first in the conversation.
+    await inbox.put("earlier", conversation.key, "of another version", "")
 
-    # As long as another turn of the conversation runs, this one waits.
-    async with state.lock(conversation.key):
-        await visit.ask(HOME)
-        await page.get_by_role("button", name="Stop").click()
-        await expect(page.locator(".message.answer .prose")).to_have_text("Stopped.")
-        await expect(page.get_by_role("button", name="Stop")).to_have_count(0)
-    await state.close()
+    await visit.ask(HOME)
+    status = page.locator(".message.answer")
+    await expect(status).to_contain_text("yours follows")
+    await page.get_by_role("button", name="Stop").click()
 
+    await expect(page.locator(".message.answer .prose")).to_have_text("Stopped.")
+    await expect(page.get_by_role("button", name="Stop")).to_have_count(0)
+    async with asyncio.timeout(30):
+        while not await inbox.stop("earlier", conversation.key):
+            await asyncio.sleep(0.1)
+    await inbox.close()
     await expect((await _answer(visit, HOME)).locator(".prose")).to_contain_text(TWO_DAYS)
 
 

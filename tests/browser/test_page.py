@@ -6,6 +6,7 @@ import re
 import pytest
 from playwright.async_api import Route, expect
 
+from bot.errors import StateUnavailable
 from tests.browser.conftest import Visits
 from tests.fakes.web_site import PEOPLE, WebSite
 
@@ -108,7 +109,7 @@ async def test_a_running_answer_can_be_stopped(visits: Visits) -> None:
     await expect(visit.page.locator(".prose")).to_have_text("The first sentence.")
     await visit.page.get_by_role("button", name="Stop").click()
 
-    await expect(visit.page.locator(".message .notice")).to_contain_text("Stopped before")
+    await expect(visit.page.locator(".message .notice")).to_contain_text("Stopped")
     await expect(visit.page.get_by_role("button", name="Stop")).to_have_count(0)
 
 
@@ -128,7 +129,7 @@ async def test_stop_is_offered_once_the_server_has_the_question(visits: Visits) 
 
     held.set()
     await page.get_by_role("button", name="Stop").click()
-    await expect(page.locator(".message .notice")).to_contain_text("Stopped before")
+    await expect(page.locator(".message .notice")).to_contain_text("Stopped")
 
 
 async def test_unhelpful_asks_what_was_wrong(visits: Visits, site: WebSite) -> None:
@@ -204,6 +205,46 @@ async def test_a_lost_connection_is_said_keeps_the_question_and_heals(visits: Vi
 
     await expect(page.locator(".badge.answered")).to_be_visible()
     await expect(page.locator(".asked")).to_have_count(1)
+
+
+async def test_a_question_that_was_not_accepted_is_sent_once_more_as_the_same(
+    visits: Visits, site: WebSite
+) -> None:
+    visit = await visits.open()
+    page = visit.page
+    site.worker.failure = StateUnavailable("down")
+
+    await visit.ask("antenna")
+    await expect(page.locator(".problem")).to_contain_text("try again")
+    await expect(page.locator("#question")).to_have_value("antenna")
+    await expect(page.locator(".status")).to_have_count(0)
+    site.worker.failure = None
+    await page.locator("#question").press("Enter")
+
+    await expect(page.locator(".badge.answered")).to_be_visible()
+    await expect(page.locator(".asked")).to_have_count(1)
+    assert len(site.conversation.heard) == 1
+
+
+async def test_a_lost_stream_is_said_until_it_is_back_and_nothing_is_missing(
+    visits: Visits, site: WebSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def read(*_: object) -> None:
+        raise StateUnavailable("down")
+
+    visit = await visits.open()
+    page = visit.page
+    await visit.ask("antenna")
+    await page.locator(".badge.answered").wait_for()
+
+    with monkeypatch.context() as outage:
+        outage.setattr(site.logs, "read", read)
+        await expect(page.locator("#banner")).to_contain_text("Connection lost", timeout=10_000)
+
+    await expect(page.locator("#banner")).to_be_hidden(timeout=20_000)
+    await expect(page.locator(".badge.answered")).to_have_count(1)
+    await visit.ask("antenna again")
+    await expect(page.locator(".badge.answered")).to_have_count(2)
 
 
 async def test_whoever_leaves_a_channel_is_taken_out_of_it(visits: Visits, site: WebSite) -> None:

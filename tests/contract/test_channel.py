@@ -9,8 +9,12 @@ from typing import Any, Protocol
 import aiohttp
 import pytest
 
+from adapters.web.channel import WebChannel
+from adapters.web.message_log import MAX_MESSAGES
+from adapters.web.redis_logs import RedisMessageLogs
 from bot.channel import Channel, ChannelLimits, RecordingChannel
 from bot.messages import ConversationKind, ConversationRef, MessageRef, Reply, ReplyKind, UserRef
+from bot.redis_client import close_redis, open_redis
 from retrieval.types import Language
 from tests.builders import TENANT as TEST_TENANT
 from tests.fakes.web_site import TENANT, WebSite
@@ -35,6 +39,9 @@ class Stage(Protocol):
         ...
 
 
+EVENT = "event-1"
+
+
 def a_reply(text: str, kind: ReplyKind = ReplyKind.ANSWER) -> Reply:
     return Reply(kind, text, Language.ENGLISH)
 
@@ -43,19 +50,23 @@ class ChannelContract:
     async def test_what_is_posted_is_seen_by_every_reader_of_the_conversation(
         self, stage: Stage
     ) -> None:
-        await stage.channel.post(a_reply("hello"), stage.conversation)
+        await stage.channel.post(a_reply("hello"), stage.conversation, answers=EVENT)
 
         assert await stage.seen_by(stage.ann) == ["hello"]
         assert await stage.seen_by(stage.ben) == ["hello"]
 
     async def test_a_private_reply_is_seen_by_its_person_alone(self, stage: Stage) -> None:
-        await stage.channel.post_private(a_reply("for Ann"), stage.conversation, stage.ann)
+        await stage.channel.post_private(
+            a_reply("for Ann"), stage.conversation, stage.ann, answers=EVENT
+        )
 
         assert await stage.seen_by(stage.ann) == ["for Ann"]
         assert await stage.seen_by(stage.ben) == []
 
     async def test_an_update_of_a_private_reply_stays_private(self, stage: Stage) -> None:
-        ref = await stage.channel.post_private(a_reply("…"), stage.conversation, stage.ann)
+        ref = await stage.channel.post_private(
+            a_reply("…"), stage.conversation, stage.ann, answers=EVENT
+        )
 
         await stage.channel.update(ref, a_reply("for Ann"))
 
@@ -63,15 +74,53 @@ class ChannelContract:
         assert await stage.seen_by(stage.ben) == []
 
     async def test_an_update_replaces_the_whole_text(self, stage: Stage) -> None:
-        ref = await stage.channel.post(a_reply("looking", ReplyKind.STATUS), stage.conversation)
+        ref = await stage.channel.post(
+            a_reply("looking", ReplyKind.STATUS), stage.conversation, answers=EVENT
+        )
 
         await stage.channel.update(ref, a_reply("half an answer", ReplyKind.PARTIAL))
         await stage.channel.update(ref, a_reply("the answer"))
 
         assert await stage.seen_by(stage.ben) == ["the answer"]
 
+    async def test_posting_the_same_answer_twice_is_one_message_with_the_new_content(
+        self, stage: Stage
+    ) -> None:
+        first = await stage.channel.post(
+            a_reply("half", ReplyKind.PARTIAL), stage.conversation, answers=EVENT
+        )
+
+        second = await stage.channel.post(a_reply("whole"), stage.conversation, answers=EVENT)
+
+        assert first == second
+        assert await stage.seen_by(stage.ben) == ["whole"]
+
+    async def test_the_private_answer_is_another_message_and_again_one(self, stage: Stage) -> None:
+        shared = await stage.channel.post(a_reply("for all"), stage.conversation, answers=EVENT)
+        refs = {
+            await stage.channel.post_private(
+                a_reply(text), stage.conversation, stage.ann, answers=EVENT
+            )
+            for text in ("for Ann", "more for Ann")
+        }
+
+        assert len(refs | {shared}) == 2
+        assert await stage.seen_by(stage.ann) == ["for all", "more for Ann"]
+        assert await stage.seen_by(stage.ben) == ["for all"]
+
+    async def test_a_status_posted_again_replaces_nothing(self, stage: Stage) -> None:
+        ref = await stage.channel.post(a_reply("the answer"), stage.conversation, answers=EVENT)
+
+        again = await stage.channel.post(
+            a_reply("looking", ReplyKind.STATUS), stage.conversation, answers=EVENT
+        )
+        await stage.channel.update(again, a_reply("another answer"))
+
+        assert again == ref
+        assert await stage.seen_by(stage.ben) == ["another answer"]
+
     async def test_an_update_of_a_message_that_is_gone_is_ignored(self, stage: Stage) -> None:
-        ref = await stage.channel.post(a_reply("one"), stage.conversation)
+        ref = await stage.channel.post(a_reply("one"), stage.conversation, answers=EVENT)
         await stage.forget(ref)
 
         await stage.channel.update(ref, a_reply("two"))
@@ -90,13 +139,15 @@ class ChannelContract:
         ],
     )
     async def test_text_is_data_and_shown_as_it_is(self, stage: Stage, text: str) -> None:
-        await stage.channel.post(a_reply(text), stage.conversation)
+        await stage.channel.post(a_reply(text), stage.conversation, answers=EVENT)
 
         assert await stage.seen_by(stage.ben) == [text]
 
     async def test_messages_keep_their_order_also_when_updated(self, stage: Stage) -> None:
         refs = [
-            await stage.channel.post(a_reply(f"status {n}", ReplyKind.STATUS), stage.conversation)
+            await stage.channel.post(
+                a_reply(f"status {n}", ReplyKind.STATUS), stage.conversation, answers=f"event-{n}"
+            )
             for n in range(5)
         ]
 
@@ -112,7 +163,7 @@ class ChannelContract:
         limit = stage.channel.limits.max_characters
         text = piece * (2 * limit // len(piece))
 
-        ref = await stage.channel.post(a_reply(text), stage.conversation)
+        ref = await stage.channel.post(a_reply(text), stage.conversation, answers=EVENT)
         posted = await stage.seen_by(stage.ben)
         await stage.channel.update(ref, a_reply(text))
         updated = await stage.seen_by(stage.ben)
@@ -124,7 +175,7 @@ class ChannelContract:
     async def test_a_reply_at_the_limit_is_shown_whole(self, stage: Stage) -> None:
         text = "x" * stage.channel.limits.max_characters
 
-        await stage.channel.post(a_reply(text), stage.conversation)
+        await stage.channel.post(a_reply(text), stage.conversation, answers=EVENT)
 
         assert await stage.seen_by(stage.ben) == [text]
 
@@ -136,7 +187,7 @@ class ChannelContract:
             ConversationKind.PRIVATE,
         )
 
-        await stage.channel.post(a_reply("elsewhere"), other)
+        await stage.channel.post(a_reply("elsewhere"), other, answers=EVENT)
 
         assert await stage.seen_by(stage.ben) == []
 
@@ -163,9 +214,9 @@ class RecordingStage:
 class WebStage:
     """Looks through the page's own eyes: the event stream over HTTP."""
 
-    def __init__(self, site: WebSite) -> None:
+    def __init__(self, site: WebSite, *, channel: WebChannel | None = None) -> None:
         self._site = site
-        self.channel = site.channel
+        self.channel = channel or site.channel
         self.conversation = ConversationRef(
             "web", TENANT, "#verification", ConversationKind.PRIVATE, thread="t1"
         )
@@ -185,8 +236,8 @@ class WebStage:
 
     async def forget(self, message: MessageRef) -> None:
         # The page keeps so many messages; the oldest goes.
-        while self.channel.find(self.conversation, message.id, self.ann):
-            await self.channel.post(a_reply("newer"), self.conversation)
+        for n in range(MAX_MESSAGES):
+            await self.channel.post(a_reply("newer"), self.conversation, answers=f"later-{n}")
 
 
 async def _snapshot(response: aiohttp.ClientResponse) -> list[dict[str, Any]]:
@@ -208,3 +259,15 @@ class TestWebChannel(ChannelContract):
     async def stage(self, tmp_path: Path) -> AsyncIterator[Stage]:
         async with WebSite(tmp_path).running() as site:
             yield WebStage(site)
+
+
+class TestWebChannelOnRedis(ChannelContract):
+    """Posted in one process, seen in another."""
+
+    @pytest.fixture
+    async def stage(self, tmp_path: Path, redis_url: str) -> AsyncIterator[Stage]:
+        redis, tenant = open_redis(redis_url), tmp_path.name
+        here, there = (RedisMessageLogs(redis, tenant=tenant) for _ in range(2))
+        async with WebSite(tmp_path, logs=here).running() as site:
+            yield WebStage(site, channel=WebChannel(there))
+        await close_redis(redis)

@@ -40,6 +40,11 @@ class Browser:
         assert status == 202, answer
         return dict(answer)
 
+    async def stop(self, conversation: str, asked: Json) -> tuple[int, Any]:
+        """*asked*: what `ask` returned."""
+        body = {"conversation": conversation, "message": asked["message"]}
+        return await self.post("/api/stop", body)
+
     async def direct(self) -> str:
         status, body = await self.post("/api/conversations", {})
         assert status == 201

@@ -1,7 +1,7 @@
-"""The web adapter on a real server, with a scripted conversation behind it instead of the conversation manager."""
+"""The web adapter on a real server, with a scripted conversation behind it instead of inbox, workers and manager."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,9 +11,13 @@ from aiohttp import web
 from adapters.web.adapter import WebAdapter, WebOptions
 from adapters.web.channel import WebChannel
 from adapters.web.guard import WebAccess, WebMode
+from adapters.web.message_log import InMemoryMessageLogs, MessageLogs
+from bot import texts
 from bot.channel import Channel
+from bot.delivery import Delivery
 from bot.messages import (
     ConversationKind,
+    ConversationRef,
     IncomingMessage,
     Reply,
     ReplyKind,
@@ -146,24 +150,26 @@ class ScriptedConversation:
     async def converse(self, message: IncomingMessage, channel: Channel) -> None:
         self.heard.append(message)
         language = message.locale or Language.ENGLISH
-        words, to = message.text.lower(), message.conversation
+        words, shown = message.text.lower(), Delivery(channel, message)
         if "explode" in words:
             raise RuntimeError("secret detail of the failure")
-        if "silent" in words:
-            return
         is_chinese = language is Language.CHINESE
         looking = "正在翻閱您能讀的文件…" if is_chinese else "Looking through what you may read…"
-        ref = await channel.post(Reply(ReplyKind.STATUS, looking, language), to)
-        await asyncio.sleep(self._pause_s)
-        if "slow" in words:
-            await channel.update(ref, Reply(ReplyKind.PARTIAL, "The first sentence.", language))
-            await asyncio.Event().wait()
+        try:
+            await shown.show(Reply(ReplyKind.STATUS, looking, language))
+            await asyncio.sleep(self._pause_s)
+            if "slow" in words:
+                await shown.show(Reply(ReplyKind.PARTIAL, "The first sentence.", language))
+                await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await shown.end(Reply(ReplyKind.NOTICE, texts.STOPPED[language], language))
+            return
         reply = await self._reply(message, language)
         for n in range(60, len(reply.text), 60):
             partial = Reply(ReplyKind.PARTIAL, reply.text[:n], language, citations=reply.citations)
-            await channel.update(ref, partial)
+            await shown.show(partial)
             await asyncio.sleep(self._pause_s / 8)
-        await channel.update(ref, reply)
+        await shown.show(reply)
         if "private" in words:
             text = "Borealis tapes out on 15 March 2027, as its plan says. [1]"
             chunk = DOCUMENTS[2].chunks[0]
@@ -175,7 +181,7 @@ class ScriptedConversation:
                 band=Band.ANSWERED,
                 feedback_id="feedback-private",
             )
-            await channel.post_private(fuller, to, message.user)
+            await Delivery(channel, message, private=True).show(fuller)
 
     async def _reply(self, message: IncomingMessage, language: Language) -> Reply:
         words, is_chinese = message.text.lower(), language is Language.CHINESE
@@ -253,6 +259,43 @@ def _with(reply: Reply, text: str, citations: tuple[Citation, ...]) -> Reply:
     )
 
 
+class Worker:
+    """Keeps what is accepted and answers it, each event once; may be shared by several sites."""
+
+    def __init__(
+        self, converse: Callable[[IncomingMessage, Channel], Awaitable[None]], channel: Channel
+    ) -> None:
+        self.converse = converse
+        self.failure: Exception | None = None
+        self._channel = channel
+        self._turns: dict[str, asyncio.Task[None]] = {}
+
+    async def accept(self, message: IncomingMessage) -> None:
+        if self.failure is not None:
+            raise self.failure
+        if message.event_id not in self._turns:
+            turn = asyncio.create_task(self._answer(message))
+            self._turns[message.event_id] = turn
+
+    async def stop(self, event_id: str, _: ConversationRef, language: Language) -> None:
+        if turn := self._turns.get(event_id):
+            turn.cancel()
+
+    async def close(self) -> None:
+        for turn in self._turns.values():
+            turn.cancel()
+        await asyncio.gather(*self._turns.values(), return_exceptions=True)
+
+    async def _answer(self, message: IncomingMessage) -> None:
+        try:
+            await self.converse(message, self._channel)
+        except RuntimeError:
+            language = message.locale or Language.ENGLISH
+            text = texts.FAILED[language].format(number=message.event_id)
+            apology = Reply(ReplyKind.NOTICE, text, language)
+            await self._channel.post(apology, message.conversation, answers=message.event_id)
+
+
 class WebSite:
     """A running server and what lies behind it."""
 
@@ -265,23 +308,28 @@ class WebSite:
         public_origins: tuple[str, ...] = (),
         people: str = PEOPLE,
         pause_s: float = 0.0,
+        logs: MessageLogs | None = None,
+        worker: Worker | None = None,
     ) -> None:
         self.people_file = folder / "people.yaml"
         self.people_file.write_text(people, encoding="utf-8")
         self.directory = YamlDirectory(self.people_file, TENANT)
         self.store = InMemoryStore()
         self.state = InMemoryState()
-        self.channel = WebChannel()
+        self.logs = logs or InMemoryMessageLogs()
+        self.channel = WebChannel(self.logs)
         self.conversation = ScriptedConversation(self.store, self.directory, pause_s=pause_s)
+        self.worker = worker or Worker(self.conversation.converse, self.channel)
         self.adapter = WebAdapter(
-            converse=self.conversation.converse,
+            accept=self.worker.accept,
+            stop=self.worker.stop,
+            logs=self.logs,
             directory=self.directory,
             store_fetch=self.store.fetch,
             state=self.state,
             tenant=TENANT,
             access=WebAccess(mode, "127.0.0.1", public_origins=public_origins),
-            options=options or WebOptions(suggestions=SUGGESTIONS, heartbeat_s=0.2, drain_s=1),
-            channel=self.channel,
+            options=options or WebOptions(suggestions=SUGGESTIONS, heartbeat_s=0.2),
         )
         self.url = ""
 
@@ -299,3 +347,5 @@ class WebSite:
             yield self
         finally:
             await runner.cleanup()
+            await self.worker.close()
+            await self.logs.close()

@@ -3,9 +3,11 @@
 import asyncio
 import json
 import re
+import secrets
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,15 @@ import pytest
 from yarl import URL
 
 from adapters.web.adapter import WebOptions
-from adapters.web.channel import WebChannel
+from adapters.web.feed import LONGEST_OPEN
 from adapters.web.guard import WebAccess, WebMode
+from adapters.web.message_log import InMemoryMessageLogs, MessageLogs
+from adapters.web.messages import WebMessage
+from adapters.web.redis_logs import RedisMessageLogs
 from bot.channel import Channel
+from bot.delivery import Delivery
+from bot.embedded_redis import EmbeddedRedis
+from bot.errors import StateUnavailable
 from bot.messages import (
     ConversationKind,
     ConversationRef,
@@ -26,6 +34,7 @@ from bot.messages import (
     ReplyKind,
     UserRef,
 )
+from bot.redis_client import RedisClient, close_redis, open_redis
 from retrieval.access import Acl, Level
 from retrieval.errors import ShifuError, StoreUnavailable
 from retrieval.types import Language
@@ -43,6 +52,19 @@ async def site(tmp_path: Path) -> AsyncIterator[WebSite]:
 async def client() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession(read_bufsize=2**22) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
+    with EmbeddedRedis(tmp_path_factory.mktemp("r")) as server:
+        yield server
+
+
+@pytest.fixture
+async def redis(redis_server: EmbeddedRedis) -> AsyncIterator[RedisClient]:
+    client = open_redis(redis_server.url)
+    yield client
+    await close_redis(client)
 
 
 @pytest.fixture
@@ -140,13 +162,6 @@ class TestAsking:
         assert "went wrong" in apology["reply"]["text"]
         assert "secret detail" not in json.dumps(apology)
 
-    async def test_a_turn_that_says_nothing_does_not_stay_open(self, carol: Browser) -> None:
-        conversation = await carol.direct()
-
-        await carol.ask(conversation, "silent")
-
-        assert len(await carol.answered(conversation)) == 1
-
     async def test_direct_conversations_are_listed_by_their_first_question(
         self, carol: Browser
     ) -> None:
@@ -166,41 +181,237 @@ class TestStopping:
         async with carol.following(conversation) as feed:
             await feed.until(lambda ms: "The first sentence." in bot_texts(ms))
 
-        status, body = await carol.post("/api/stop", {"message": asked["message"]})
+        status, body = await carol.stop(conversation, asked)
         _, answer = await carol.answered(conversation)
 
         assert (status, body) == (200, {"stopped": True})
         assert answer["reply"]["kind"] == "answer"
         assert answer["reply"]["text"] == "The first sentence."
-        assert "Stopped" in answer["reply"]["notice"]
+        assert answer["reply"]["notice"] == "Stopped."
 
     async def test_nobody_stops_the_answer_to_another_person(
         self, carol: Browser, david: Browser
     ) -> None:
         asked = await carol.ask("#verification", "slow")
 
-        _, body = await david.post("/api/stop", {"message": asked["message"]})
+        _, body = await david.stop("#verification", asked)
 
         assert body == {"stopped": False}
+        assert (await carol.seen("#verification"))[0]["is_open"]
 
-    async def test_at_shutdown_an_unfinished_answer_says_that_it_was_interrupted(
+    async def test_what_has_ended_is_not_stopped(self, carol: Browser) -> None:
+        conversation = await carol.direct()
+        asked = await carol.ask(conversation, "antenna")
+        before = await carol.answered(conversation)
+
+        status, body = await carol.stop(conversation, asked)
+
+        assert (status, body) == (200, {"stopped": False})
+        assert await carol.seen(conversation) == before
+
+
+class TestWhatCannotBeAccepted:
+    async def test_it_is_said_and_does_not_stay_open(self, carol: Browser, site: WebSite) -> None:
+        conversation = await carol.direct()
+        site.worker.failure = StateUnavailable("down")
+
+        status, body = await carol.post("/api/messages", a_question(conversation))
+        seen = await carol.answered(conversation)
+
+        assert (status, body["error"]["code"]) == (503, "no_messages")
+        assert [m["text"] for m in seen] == ["antenna"]
+
+    async def test_sent_once_more_it_is_opened_again_and_answered(
+        self, carol: Browser, site: WebSite
+    ) -> None:
+        conversation = await carol.direct()
+        site.worker.failure = StateUnavailable("down")
+        await carol.post("/api/messages", a_question(conversation))
+        await carol.answered(conversation)
+        site.worker.failure = None
+
+        status, _ = await carol.post("/api/messages", a_question(conversation))
+        async with carol.following(conversation) as feed:
+            seen = await feed.until(lambda ms: len(ms) == 2 and not ms[0]["is_open"])
+
+        assert status == 202
+        assert seen[1]["reply"]["band"] == "answered"
+        assert len(site.conversation.heard) == 1
+
+    async def test_tries_to_send_one_question_count_as_one(
         self, tmp_path: Path, client: aiohttp.ClientSession
     ) -> None:
-        options = WebOptions(drain_s=0.1, heartbeat_s=5)
+        options = WebOptions(questions_per_minute=1)
         async with WebSite(tmp_path, options=options).running() as site:
             carol = Browser(site, client, "carol.wu")
-            conversation = await carol.direct()
-            async with carol.following(conversation) as feed:
-                await feed.until(lambda _: True)
-                await carol.ask(conversation, "slow")
-                await feed.until(lambda ms: "The first sentence." in bot_texts(ms))
-                closing = asyncio.create_task(site.adapter.close())
-                messages = await feed.until(lambda ms: not ms[0]["is_open"])
-                rest = [name async for name, _ in feed.events()]
-                await closing
+            body = a_question(await carol.direct())
+            site.worker.failure = StateUnavailable("down")
+            statuses = [(await carol.post("/api/messages", body))[0] for _ in range(3)]
+            site.worker.failure = None
 
-        assert "restarted" in messages[1]["reply"]["notice"]
-        assert rest == []
+            statuses.append((await carol.post("/api/messages", body))[0])
+
+        assert statuses == [503, 503, 503, 202]
+
+    async def test_a_failure_of_another_kind_leaves_nothing_open_either(
+        self, carol: Browser, site: WebSite
+    ) -> None:
+        conversation = await carol.direct()
+        site.worker.failure = ValueError("secret detail")
+
+        status, body = await carol.post("/api/messages", a_question(conversation))
+
+        assert (status, body["error"]["code"]) == (500, "failed")
+        assert len(await carol.answered(conversation)) == 1
+
+    async def test_a_question_that_nobody_promised_to_answer_is_not_open_for_ever(
+        self, carol: Browser, site: WebSite
+    ) -> None:
+        conversation = await carol.direct()
+        me = UserRef(TENANT, "carol.wu")
+        where = ConversationRef("web", TENANT, conversation, ConversationKind.DIRECT)
+        asked_at = datetime.now(UTC) - LONGEST_OPEN
+        await site.logs.say(WebMessage("q-1", where, asked_at, author=me, text="lost"))
+
+        assert not (await carol.seen(conversation))[0]["is_open"]
+
+
+def a_question(conversation: str) -> Json:
+    return {"conversation": conversation, "text": "antenna", "client_id": "c1"}
+
+
+class TestTwoProcesses:
+    """Two sites on one Redis; the worker is in the first."""
+
+    @pytest.fixture
+    async def sites(
+        self, tmp_path: Path, redis: RedisClient
+    ) -> AsyncIterator[tuple[WebSite, WebSite]]:
+        tenant = secrets.token_hex(4)
+        here, there = (RedisMessageLogs(redis, tenant=tenant) for _ in range(2))
+        options = WebOptions(heartbeat_s=60)
+        async with (
+            WebSite(tmp_path, logs=here, options=options).running() as first,
+            WebSite(tmp_path, logs=there, options=options, worker=first.worker).running() as second,
+        ):
+            yield first, second
+
+    async def test_what_is_asked_and_answered_in_one_is_followed_in_the_other(
+        self, sites: tuple[WebSite, WebSite], client: aiohttp.ClientSession
+    ) -> None:
+        first, second = sites
+        carol, david = Browser(first, client, "carol.wu"), Browser(second, client, "david.hsu")
+        async with (
+            carol.following("#verification") as hers,
+            david.following("#verification") as his,
+        ):
+            await hers.until(lambda _: True)
+            await his.until(lambda _: True)
+            await carol.ask("#verification", "antenna")
+            followed = [
+                await feed.until(lambda ms: len(ms) == 2 and not ms[0]["is_open"])
+                for feed in (hers, his)
+            ]
+            await david.ask("#verification", "and above M6?", thread=followed[1][0]["thread"])
+            seen = await hers.until(lambda ms: len(ms) == 4 and not ms[2]["is_open"])
+
+        assert bot_texts(followed[0]) == bot_texts(followed[1])
+        assert seen[2]["author"]["id"] == "david.hsu"
+
+    async def test_an_answer_is_stopped_and_rated_from_the_other(
+        self, sites: tuple[WebSite, WebSite], client: aiohttp.ClientSession
+    ) -> None:
+        first, second = (Browser(site, client, "carol.wu") for site in sites)
+        conversation = await first.direct()
+        asked = await first.ask(conversation, "slow")
+        async with second.following(conversation) as feed:
+            await feed.until(lambda ms: "The first sentence." in bot_texts(ms))
+        _, stopped = await second.stop(conversation, asked)
+        await first.answered(conversation)
+        await second.ask(conversation, "antenna", client_id="another")
+        answer = (await second.answered(conversation))[3]
+        body = {"conversation": conversation, "message": answer["id"], "rating": "helpful"}
+        await second.post("/api/feedback", body)
+
+        assert stopped == {"stopped": True}
+        assert (await first.seen(conversation))[3]["rating"] == "helpful"
+
+    async def test_direct_conversations_are_listed_in_both(
+        self, sites: tuple[WebSite, WebSite], client: aiohttp.ClientSession
+    ) -> None:
+        first, second = (Browser(site, client, "carol.wu") for site in sites)
+        conversation = await first.direct()
+        await first.ask(conversation, "antenna")
+
+        _, me = await second.get("/api/me")
+
+        assert me["directs"] == [{"id": conversation, "title": "antenna"}]
+
+    async def test_a_page_goes_on_in_the_other_where_it_was(
+        self, sites: tuple[WebSite, WebSite], client: aiohttp.ClientSession
+    ) -> None:
+        first, second = (Browser(site, client, "carol.wu") for site in sites)
+        conversation = await first.direct()
+        await first.ask(conversation, "antenna")
+        async with first.following(conversation) as feed:
+            await feed.until(lambda ms: bool(ms) and not ms[0]["is_open"])
+            last = feed.last_id
+        await first.ask(conversation, "and diodes?")
+
+        async with second.following(conversation, last) as feed:
+            missed = await feed.until(lambda ms: len(ms) == 2 and not ms[0]["is_open"])
+
+        assert "snapshot" not in feed.names
+        assert [m["text"] for m in missed if m["author"]] == ["and diodes?"]
+
+
+async def test_redis_going_away_is_said_and_everything_is_there_when_it_is_back(
+    tmp_path: Path, client: aiohttp.ClientSession
+) -> None:
+    server = EmbeddedRedis(tmp_path / "redis")
+    server.start()
+    redis = open_redis(server.url)
+    logs = RedisMessageLogs(redis, tenant=TENANT)
+    async with WebSite(tmp_path, logs=logs).running() as site:
+        carol = Browser(site, client, "carol.wu")
+        conversation = await carol.direct()
+        await carol.ask(conversation, "antenna")
+        before = await carol.answered(conversation)
+        async with carol.following(conversation) as feed:
+            await feed.until(lambda _: True)
+            server.stop()
+            rest = [name async for name, _ in feed.events()]
+        refused = [
+            await carol.get("/api/me"),
+            await carol.get("/api/events", conversation=conversation),
+            await carol.post("/api/messages", a_question(conversation)),
+        ]
+        server.start()
+        after = await carol.seen(conversation)
+        await close_redis(redis)
+    server.stop()
+
+    assert set(rest) <= {"ping"}
+    assert [(status, body["error"]["code"]) for status, body in refused] == [
+        (503, "no_messages")
+    ] * 3
+    assert after == before
+
+
+async def test_streams_end_when_the_server_does(
+    tmp_path: Path, client: aiohttp.ClientSession
+) -> None:
+    async with WebSite(tmp_path, options=WebOptions(heartbeat_s=60)).running() as site:
+        carol = Browser(site, client, "carol.wu")
+        conversation = await carol.direct()
+        async with carol.following(conversation) as feed:
+            await feed.until(lambda _: True)
+            await site.adapter.close()
+            rest = [name async for name, _ in feed.events()]
+            status, body = await carol.get("/api/events", conversation=conversation)
+
+    assert rest == []
+    assert (status, body["error"]["code"]) == (503, "shutting_down")
 
 
 class TestFollowing:
@@ -271,7 +482,8 @@ class TestFollowing:
     ) -> None:
         await david.ask("#verification", "private: when is the tape-out?")
 
-        mine = await david.answered("#verification")
+        async with david.following("#verification") as feed:
+            mine = await feed.until(lambda ms: len(ms) == 3)
         others = await carol.seen("#verification")
 
         assert [m["is_private"] for m in mine] == [False, False, True]
@@ -346,27 +558,29 @@ class Room:
         self.david = Browser(site, client, "david.hsu")
         self.is_told_more = is_told_more
         self.status_is_seen, self.end_is_seen = asyncio.Event(), asyncio.Event()
+        self.end_is_told = asyncio.Event()
         self.received: list[str] = []
 
     async def converse(self, message: IncomingMessage, channel: Channel) -> None:
-        to = message.conversation
-        ref = await channel.post(a_reply("Looking…", ReplyKind.STATUS), to)
+        shown = Delivery(channel, message)
+        await shown.show(a_reply("Looking…", ReplyKind.STATUS))
         await self.status_is_seen.wait()
-        await channel.update(ref, a_reply("The public answer."))
+        await shown.show(a_reply("The public answer."))
         if message.user.id == "david.hsu":
             await self.end_is_seen.wait()
             if self.is_told_more:
                 await self.tell_more(message, channel)
+            self.end_is_told.set()
 
     async def tell_more(self, message: IncomingMessage, channel: Channel) -> None:
         to = message.conversation
-        ref = await channel.post_private(a_reply("More…", ReplyKind.PARTIAL), to, message.user)
-        await channel.update(ref, a_reply("The fuller answer."))
-        own = self.site.channel.find(to, ref.id, message.user)
-        assert own
-        self.site.channel.rate(own, message.user, Rating.HELPFUL)
+        shown = Delivery(channel, message, private=True)
+        await shown.show(a_reply("More…", ReplyKind.PARTIAL))
+        await shown.show(a_reply("The fuller answer."))
+        reading = await self.site.logs.read(to, message.user)
+        await self.site.logs.rate(reading.messages[-1], message.user, Rating.HELPFUL)
         elsewhere = replace(to, channel="#borealis")
-        await self.site.channel.post(a_reply("Of no concern here."), elsewhere)
+        await channel.post(a_reply("Of no concern here."), elsewhere, answers=message.event_id)
 
     async def play(self) -> str:
         """All that Carol receives, with times and random ids made alike."""
@@ -383,8 +597,8 @@ class Room:
         return normalised("".join(self.received))
 
     async def round(self, feed: Following, who: Browser, client_id: str, **body: str) -> str:
-        self.status_is_seen.clear()
-        self.end_is_seen.clear()
+        for event in (self.status_is_seen, self.end_is_seen, self.end_is_told):
+            event.clear()
         asked = await who.ask("#verification", "antenna?", client_id=client_id, **body)
         self.received.append(json.dumps(asked) + "\n")
         self.asked = asked["message"]
@@ -393,13 +607,14 @@ class Room:
         await self.hear(feed, '"is_open": false')
         self.end_is_seen.set()
         if who is self.david:
-            await who.answered("#verification")
+            await self.end_is_told.wait()
         return str(asked["thread"])
 
     async def round_unfollowed(self) -> None:
         """Asked again while Carol is away; what she finds on coming back."""
+        self.end_is_told.clear()
         asked = await self.david.ask("#verification", "and diodes?", client_id="c3")
-        await self.david.answered("#verification")
+        await self.end_is_told.wait()
         async with self.carol.following("#verification") as feed:
             await self.hear(feed, f'"answers": "{asked["message"]}"')
 
@@ -433,19 +648,27 @@ class TestPrivateRepliesLeaveNoTrace:
     @pytest.fixture
     async def quiet(self, tmp_path: Path) -> AsyncIterator[WebSite]:
         """Heartbeats come when they come; here there are none."""
-        options = WebOptions(heartbeat_s=60, drain_s=1)
+        options = WebOptions(heartbeat_s=60)
         async with WebSite(tmp_path, options=options).running() as site:
             yield site
 
+    @pytest.fixture(params=["memory", "redis"])
+    async def open_logs(
+        self, request: pytest.FixtureRequest, redis: RedisClient
+    ) -> Callable[[], MessageLogs]:
+        if request.param == "memory":
+            return InMemoryMessageLogs
+        return lambda: RedisMessageLogs(redis, tenant=secrets.token_hex(4))
+
     async def test_others_receive_the_same_whether_or_not_the_asker_is_told_more(
-        self, tmp_path: Path, client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+        self, tmp_path: Path, client: aiohttp.ClientSession, open_logs: Callable[[], MessageLogs]
     ) -> None:
         received = []
         for is_told_more in (False, True):
-            options = WebOptions(heartbeat_s=60, drain_s=1)
-            async with WebSite(tmp_path, options=options).running() as site:
+            options = WebOptions(heartbeat_s=60)
+            async with WebSite(tmp_path, options=options, logs=open_logs()).running() as site:
                 room = Room(site, client, is_told_more=is_told_more)
-                monkeypatch.setattr(site.adapter, "_converse", room.converse)
+                site.worker.converse = room.converse
                 received.append(await room.play())
                 mine = bot_texts(await room.david.seen("#verification"))
 
@@ -453,66 +676,26 @@ class TestPrivateRepliesLeaveNoTrace:
 
         assert received[0] == received[1]
 
-    async def test_a_question_closes_for_the_others_before_the_private_reply_is_there(
-        self, quiet: WebSite, client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+    async def test_a_question_closes_before_the_private_reply_and_shows_nothing_of_it(
+        self, quiet: WebSite, client: aiohttp.ClientSession
     ) -> None:
         room = Room(quiet, client, is_told_more=True)
-        monkeypatch.setattr(quiet.adapter, "_converse", room.converse)
+        quiet.worker.converse = room.converse
         room.status_is_seen.set()
 
-        await room.david.ask("#verification", "antenna?")
+        asked = await room.david.ask("#verification", "antenna?")
         others = await room.carol.answered("#verification")
-        mine_meanwhile = await room.david.seen("#verification")
+        mine_meanwhile = await room.david.answered("#verification")
+        _, body = await room.david.stop("#verification", asked)
         room.end_is_seen.set()
-        mine = await room.david.answered("#verification")
+        await room.end_is_told.wait()
+        mine = await room.david.seen("#verification")
 
         assert bot_texts(others) == bot_texts(mine_meanwhile) == ["The public answer."]
-        assert mine_meanwhile[0]["is_open"]
+        assert body == {"stopped": False}
         assert bot_texts(mine) == ["The public answer.", "The fuller answer."]
         assert mine[1]["order"] < mine[2]["order"] < mine[1]["order"] + 1
-
-    async def test_the_asker_stops_what_goes_on_in_private_and_the_others_see_nothing_of_it(
-        self, quiet: WebSite, client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        room = Room(quiet, client, is_told_more=True)
-        monkeypatch.setattr(quiet.adapter, "_converse", room.converse)
-        room.status_is_seen.set()
-        asked = await room.david.ask("#verification", "antenna?")
-        before = await room.carol.answered("#verification")
-
-        _, body = await room.david.post("/api/stop", {"message": asked["message"]})
-        await room.david.answered("#verification")
-
-        assert body == {"stopped": True}
-        assert await room.carol.seen("#verification") == before
-
-    async def test_a_private_change_wakes_no_stream_but_its_persons(self, site: WebSite) -> None:
-        carol, david = UserRef(TENANT, "carol.wu"), UserRef(TENANT, "david.hsu")
-        to = ConversationRef("web", TENANT, "#verification", ConversationKind.PRIVATE)
-        with (
-            site.channel.watching(to, carol) as (_, hers),
-            site.channel.watching(to, david) as (_, his),
-        ):
-            await site.channel.post_private(a_reply("More."), to, david)
-
-        assert his.is_set()
-        assert not hers.is_set()
-
-    async def test_private_replies_push_out_no_message_of_the_others(self) -> None:
-        carol, david = UserRef(TENANT, "carol.wu"), UserRef(TENANT, "david.hsu")
-        to = ConversationRef("web", TENANT, "#verification", ConversationKind.PRIVATE)
-        channel = WebChannel(max_messages=2)
-
-        await channel.post(a_reply("one"), to)
-        for n in range(5):
-            await channel.post_private(a_reply(f"more {n}"), to, david)
-        await channel.post(a_reply("two"), to)
-
-        shown = {
-            u.id: [m.reply.text for m in channel.messages(to, u) if m.reply] for u in (carol, david)
-        }
-        assert shown["carol.wu"] == ["one", "two"]
-        assert shown["david.hsu"] == ["one", "more 3", "more 4", "two"]
+        assert await room.carol.seen("#verification") == others
 
 
 class TestCitations:
@@ -546,7 +729,8 @@ class TestCitations:
 class TestRating:
     async def test_nobody_rates_what_they_do_not_see(self, david: Browser, carol: Browser) -> None:
         await david.ask("#verification", "private tape-out")
-        private = (await david.answered("#verification"))[2]
+        async with david.following("#verification") as feed:
+            private = (await feed.until(lambda ms: len(ms) == 3))[2]
 
         body = {"conversation": "#verification", "message": private["id"], "rating": "helpful"}
 

@@ -22,6 +22,7 @@ const state = {
   messages: new Map(),
   isLoaded: false,
   lastQuestion: null,
+  unsent: null,
   again: null,
   drafts: new Map(),
 };
@@ -90,9 +91,11 @@ async function open(conversation) {
   stream?.close();
   stream = new Stream(conversation, {
     onSnapshot: (messages) => {
+      // After a lost connection, too: somebody may be reading further up.
+      const isReadingAbove = state.messages.size > 0 && !isAtEnd();
       state.messages = new Map(messages.map((m) => [m.id, m]));
       render();
-      scrollDown();
+      if (!isReadingAbove) scrollDown();
     },
     onMessage: receive,
     onGone: () => lost(),
@@ -149,7 +152,7 @@ function noteDirect(message) {
 
 async function ask(text, thread) {
   const conversation = state.conversation;
-  const clientId = randomId();
+  const clientId = idFor(conversation, thread, text);
   const isPlainSend = text === composer.text.trim();
   const pending = {
     id: clientId,
@@ -162,19 +165,22 @@ async function ask(text, thread) {
     isPending: true,
     text,
   };
-  state.messages.set(clientId, pending);
+  // A question sent once more may stand there already.
+  if (![...state.messages.values()].some((m) => m.client_id === clientId)) state.messages.set(clientId, pending);
   state.again = null;
   if (isPlainSend) composer.text = "";
   describe();
   refresh(true);
   try {
     const sent = await post("api/messages", { conversation, thread, text, client_id: clientId });
+    state.unsent = null;
     state.lastQuestion = { text, askedAs: state.me.id };
     // Further questions go on with this one, until something new is wanted.
     if (state.conversation === conversation && sent.thread) state.thread = sent.thread;
     describe();
   } catch (error) {
     state.messages.delete(clientId);
+    state.unsent = { conversation, thread, text, clientId, askedAs: state.me.id };
     if (state.conversation === conversation) {
       if (isPlainSend && !composer.text) composer.text = text;
       composer.complain(explain(error, "offline_send"));
@@ -183,12 +189,20 @@ async function ask(text, thread) {
   }
 }
 
+/** What failed may have arrived all the same: sent once more, it is the same question. */
+function idFor(conversation, thread, text) {
+  const { unsent } = state;
+  const isAgain =
+    unsent?.text === text && unsent.conversation === conversation && unsent.thread === thread && unsent.askedAs === state.me.id;
+  return isAgain ? unsent.clientId : randomId();
+}
+
 async function rate(message, rating, comment) {
   return guarded(() => post("api/feedback", { conversation: state.conversation, message: message.id, rating, comment }));
 }
 
 async function stop(questionId) {
-  return guarded(() => post("api/stop", { message: questionId }));
+  return guarded(() => post("api/stop", { conversation: state.conversation, message: questionId }));
 }
 
 function follow(thread) {
@@ -384,15 +398,17 @@ function showOwn() {
 let bannerTimer = null;
 
 function connection(isConnected) {
-  clearTimeout(bannerTimer);
-  // A blink is not worth a banner.
-  bannerTimer = setTimeout(
-    () => {
-      $("banner").hidden = isConnected;
-      $("banner").textContent = isConnected ? "" : t("reconnecting");
-    },
-    isConnected ? 0 : 1500,
-  );
+  if (isConnected) {
+    clearTimeout(bannerTimer);
+    bannerTimer = null;
+    $("banner").hidden = true;
+  } else {
+    // A blink is not worth a banner; each further try to connect is the same loss.
+    bannerTimer ??= setTimeout(() => {
+      $("banner").textContent = t("reconnecting");
+      $("banner").hidden = false;
+    }, 1500);
+  }
 }
 
 /** False when it failed; what went wrong is said above the field. */
