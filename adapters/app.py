@@ -1,7 +1,7 @@
 """The composition root: settings become objects, and objects one application."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,19 +11,29 @@ from aiohttp import web
 
 from adapters.settings import ConfigurationError, EmbeddingsProvider, Settings
 from adapters.web.adapter import WebAdapter, WebOptions
+from adapters.web.channel import WebChannel
 from adapters.web.guard import WebAccess
+from adapters.web.message_log import InMemoryMessageLogs, MessageLogs
+from adapters.web.redis_logs import RedisMessageLogs
 from bot.answering import Answerer
 from bot.audience import Audience
+from bot.channel import Channel
 from bot.conversation import ConversationManager
 from bot.directory import Directory
-from bot.embedded_redis import EmbeddedRedis
-from bot.errors import DirectoryUnavailable, RedisNotInstalled, StateUnavailable
-from bot.redis_client import open_redis
+from bot.embedded_redis import EmbeddedRedis, url_of_running
+from bot.errors import RedisNotInstalled
+from bot.inbox import Inbox, InMemoryInbox
+from bot.redis_client import close_redis, open_redis
+from bot.redis_inbox import RedisInbox
 from bot.redis_state import RedisState
+from bot.schedules import Schedule, Scheduler
 from bot.state import InMemoryState, State
+from bot.turns import PRIVATE_TURN, TURN, PrivateTurnHandler, TurnHandler, TurnQueue
+from bot.worker import Handler, Worker
 from bot.yaml_directory import YamlDirectory
 from retrieval import local_embedder
 from retrieval.embedded_store import EmbeddedStore
+from retrieval.errors import ShifuError
 from retrieval.ingest.connectors import Connector
 from retrieval.ingest.sync import Synchroniser
 from retrieval.ingest.sync_report import OnProgress, SyncReport
@@ -34,6 +44,9 @@ from retrieval.store import ChunkStore
 from retrieval.types import Language
 
 log = structlog.get_logger()
+
+_CLUSTER_PARTITIONS = 8
+_READY_TIMEOUT_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +76,11 @@ class Conversations:
 
     directory: Directory
     state: State
-    audience: Audience
+    inbox: Inbox
+    web_logs: MessageLogs
     manager: ConversationManager
+    channels: Mapping[str, Channel]
+    queue: TurnQueue
 
 
 @asynccontextmanager
@@ -83,16 +99,54 @@ async def open_knowledge(
     """
     async with AsyncExitStack() as open_things:
         embedder = await _embedder(settings, open_things)
-        store = await EmbeddedStore.open(
-            store_folder or settings.store_folder,
-            embedder_name=embedder.name if embedder else None,
-        )
+        embedder_name = embedder.name if embedder else None
+        store = await open_store(settings, embedder_name, folder=store_folder)
         open_things.push_async_callback(store.close)
         model = await _model(settings, open_things)
         pipeline = AnswerPipeline(
             store, embedder=embedder, model=model, model_timeout_s=settings.model.timeout_s
         )
         yield Knowledge(store, embedder, model, pipeline, Answerer(pipeline, store, model))
+
+
+@asynccontextmanager
+async def open_embedder(settings: Settings) -> AsyncIterator[Embedder | None]:
+    """
+    The embedder alone, for moving a store.
+
+    Raises:
+        ConfigurationError: If a setting cannot be met.
+    """
+    async with AsyncExitStack() as open_things:
+        yield await _embedder(settings, open_things)
+
+
+async def open_store(
+    settings: Settings, embedder_name: str | None, *, folder: Path | None = None
+) -> ChunkStore:
+    """
+    Weaviate if it is set and no *folder* is given, else the embedded store.
+
+    Raises:
+        StoreError: If it cannot be opened.
+    """
+    weaviate = settings.weaviate
+    if weaviate.url is None or folder is not None:
+        return await EmbeddedStore.open(
+            folder or settings.store_folder, embedder_name=embedder_name
+        )
+    # Here, since it takes a second to import, which nobody without Weaviate should wait for.
+    from retrieval.weaviate_store import WeaviateStore
+
+    return await WeaviateStore.open(
+        url=weaviate.url,
+        grpc_url=weaviate.grpc_url,
+        api_key=weaviate.api_key.get_secret_value() or None,
+        tenant=settings.tenant,
+        embedder_name=embedder_name,
+        timeout_s=weaviate.timeout_s,
+        replicas=weaviate.replicas,
+    )
 
 
 @asynccontextmanager
@@ -112,17 +166,81 @@ async def open_conversations(
     """
     async with AsyncExitStack() as open_things:
         directory = await asyncio.to_thread(open_directory, settings)
-        state = await _state(settings, open_things, may_forget=may_forget)
-        audience = Audience(directory)
+        url = _redis_url(settings, open_things, may_forget=may_forget)
+        state = await _state(settings, url, open_things)
+        inbox: Inbox = InMemoryInbox()
+        web_logs: MessageLogs = InMemoryMessageLogs()
+        if url is not None:
+            inbox = await open_things.enter_async_context(_redis_inbox(settings, url))
+            redis = open_redis(url)
+            open_things.push_async_callback(close_redis, redis)
+            web_logs = RedisMessageLogs(redis, tenant=settings.tenant)
+            open_things.push_async_callback(web_logs.close)
         manager = ConversationManager(
             answerer=knowledge.answerer,
-            audience=audience,
+            audience=Audience(directory),
             store=knowledge.store,
             state=state,
             turn_timeout_s=settings.turn_timeout_s,
             questions_per_minute=settings.questions_per_minute,
         )
-        yield Conversations(directory, state, audience, manager)
+        channels: dict[str, Channel] = {"web": WebChannel(web_logs)}
+        queue = TurnQueue(inbox, channels, busy_above=settings.work.busy_above)
+        yield Conversations(directory, state, inbox, web_logs, manager, channels, queue)
+
+
+@asynccontextmanager
+async def open_inbox(settings: Settings) -> AsyncIterator[Inbox]:
+    """
+    The queue alone, to look at and to mend.
+
+    Raises:
+        StateUnavailable: If Redis cannot be had.
+    """
+    async with AsyncExitStack() as open_things:
+        url = url_of_running(settings.redis_folder) if settings.redis.url is None else None
+        url = url or _redis_url(settings, open_things, may_forget=False)
+        assert url is not None
+        yield await open_things.enter_async_context(_redis_inbox(settings, url))
+
+
+@asynccontextmanager
+async def working(
+    settings: Settings,
+    conversations: Conversations,
+    *,
+    jobs: Mapping[str, Handler],
+    schedules: Sequence[Schedule],
+) -> AsyncIterator[asyncio.Task[None]]:
+    """
+    Meanwhile, what is in the inbox is answered and done, in the task that is given: should it end,
+    that is a failure. Afterwards what is at work is finished, or put back for whoever comes next.
+    """
+    inbox, channels = conversations.inbox, conversations.channels
+    worker = Worker(
+        inbox,
+        {
+            TURN: TurnHandler(inbox, conversations.manager, channels),
+            PRIVATE_TURN: PrivateTurnHandler(conversations.manager, channels),
+            **jobs,
+        },
+        slots=settings.work.slots,
+        max_tries=settings.work.max_tries,
+    )
+    running = asyncio.create_task(_together(worker.run(), Scheduler(inbox, schedules).run()))
+    try:
+        yield running
+    finally:
+        await worker.stop(within_s=settings.work.drain_s)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def _together(*works: Coroutine[object, object, None]) -> None:
+    """Should one fail, so do all."""
+    async with asyncio.TaskGroup() as group:
+        for work in works:
+            group.create_task(work)
 
 
 def open_directory(settings: Settings) -> Directory:
@@ -142,9 +260,11 @@ def web_application(
     *,
     suggestions: Mapping[Language, Sequence[str]],
 ) -> web.Application:
-    """The one HTTP application: the web chat, and whether we live and are ready."""
+    """The web chat, and whether we live and are ready."""
     adapter = WebAdapter(
-        converse=conversations.manager.handle,
+        accept=conversations.queue.accept,
+        stop=conversations.queue.stop,
+        logs=conversations.web_logs,
         directory=conversations.directory,
         store_fetch=knowledge.store.fetch,
         state=conversations.state,
@@ -162,6 +282,14 @@ def web_application(
         ),
     )
 
+    app = health_application(knowledge, conversations)
+    adapter.mount(app)
+    return app
+
+
+def health_application(knowledge: Knowledge, conversations: Conversations) -> web.Application:
+    """Whether this process lives (`/healthz`), and whether all that it needs answers (`/readyz`)."""
+
     async def alive(_: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
 
@@ -175,26 +303,27 @@ def web_application(
     app = web.Application()
     app.router.add_get("/healthz", alive)
     app.router.add_get("/readyz", ready)
-    adapter.mount(app)
     return app
 
 
 async def _failing(knowledge: Knowledge, conversations: Conversations) -> list[str]:
-    failing = []
-    try:
-        await knowledge.store.counts()
-    except Exception:
-        log.warning("ready.store_failing", exc_info=True)
-        failing.append("store")
-    try:
-        await conversations.state.load_session("ready")
-    except StateUnavailable:
-        failing.append("redis")
-    try:
-        await conversations.directory.people()
-    except DirectoryUnavailable:
-        failing.append("directory")
-    return failing
+    """What does not answer within the deadline, which is shorter than that of those who ask."""
+
+    async def fails(name: str, question: Awaitable[object]) -> str | None:
+        try:
+            async with asyncio.timeout(_READY_TIMEOUT_S):
+                await question
+        except (ShifuError, TimeoutError):
+            log.warning("ready.failing", part=name)
+            return name
+        return None
+
+    found = await asyncio.gather(
+        fails("store", knowledge.store.counts()),
+        fails("redis", conversations.inbox.state()),
+        fails("directory", conversations.directory.people()),
+    )
+    return [name for name in found if name]
 
 
 async def _embedder(settings: Settings, open_things: AsyncExitStack) -> Embedder | None:
@@ -242,26 +371,47 @@ async def _model(settings: Settings, open_things: AsyncExitStack) -> LanguageMod
     return OpenAIModel(client, model=name or settings.model.name)
 
 
-async def _state(settings: Settings, open_things: AsyncExitStack, *, may_forget: bool) -> State:
-    url = settings.redis.url.get_secret_value() if settings.redis.url else None
+def _redis_url(settings: Settings, open_things: AsyncExitStack, *, may_forget: bool) -> str | None:
+    """Of the Redis that is set, else of our own, started here; None to go on without any."""
+    if settings.redis.url is not None:
+        return settings.redis.url.get_secret_value()
+    own = EmbeddedRedis(settings.redis_folder)
+    try:
+        # On the main thread: the server ends with the thread that started it.
+        own.start()
+    except RedisNotInstalled:
+        if not may_forget:
+            raise
+        log.warning("redis.not_installed_nothing_survives_a_restart")
+        return None
+    open_things.callback(own.stop)
+    return own.url
+
+
+async def _state(settings: Settings, url: str | None, open_things: AsyncExitStack) -> State:
     if url is None:
-        own = EmbeddedRedis(settings.redis_folder)
-        try:
-            # On the main thread: the server ends with the thread that started it.
-            own.start()
-        except RedisNotInstalled:
-            if not may_forget:
-                raise
-            log.warning("redis.not_installed_nothing_survives_a_restart")
-            return InMemoryState(session_ttl_s=settings.redis.session_ttl_s)
-        open_things.callback(own.stop)
-        url = own.url
+        return InMemoryState(session_ttl_s=settings.redis.session_ttl_s)
     state = RedisState(
         open_redis(url), tenant=settings.tenant, session_ttl_s=settings.redis.session_ttl_s
     )
     open_things.push_async_callback(state.close)
     await state.ping()
     return state
+
+
+@asynccontextmanager
+async def _redis_inbox(settings: Settings, url: str) -> AsyncIterator[Inbox]:
+    # Spread over the servers of a Cluster; elsewhere one partition is the cheapest.
+    is_cluster = url.partition("://")[0].endswith("+cluster")
+    inbox = RedisInbox(
+        open_redis(url),
+        tenant=settings.tenant,
+        partitions=_CLUSTER_PARTITIONS if is_cluster else 1,
+    )
+    try:
+        yield inbox
+    finally:
+        await inbox.close()
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

@@ -97,7 +97,7 @@ async def _ingest(knowledge: Knowledge, settings: Settings, company: Path) -> No
         report = await knowledge.ingest(connector, on_progress=on_progress)
     counts = await knowledge.store.counts()
     err.print(
-        f"{counts.documents} documents of the example company in {settings.store_folder} "
+        f"{counts.documents} documents of the example company in {settings.where_documents_are} "
         f"({report.unchanged} unchanged)",
         markup=False,
         style="dim",

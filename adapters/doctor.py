@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from adapters.app import open_directory, open_knowledge
+from adapters.app import open_directory, open_inbox, open_knowledge
 from adapters.settings import Settings
-from bot.embedded_redis import EmbeddedRedis
+from bot.embedded_redis import EmbeddedRedis, url_of_running
 from bot.errors import StateUnavailable
 from bot.redis_client import open_redis
 from bot.redis_state import RedisState
@@ -14,6 +14,7 @@ from retrieval.errors import ShifuError
 from retrieval.models import ModelMessage, Role
 
 _CHECK_TIMEOUT_S = 30
+_EMBEDDED_CHUNKS = 300_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ async def examine(settings: Settings) -> list[Finding]:
         ("model", _model),
         ("directory", _directory),
         ("redis", _redis),
+        ("queue", _queue),
     ]
     findings = []
     for part, check in checks:
@@ -72,17 +74,21 @@ async def _store(settings: Settings) -> Finding:
             await knowledge.embedder.embed(["ready?"])
     if not counts.documents:
         return Finding("documents", False, "none yet; add some with: shifu ingest PATH")
-    text = f"{counts.documents} documents, {counts.chunks} chunks; vectors: {embedder}"
+    text = (
+        f"{counts.documents} documents, {counts.chunks} chunks in {settings.where_documents_are}; "
+        f"vectors: {embedder}"
+    )
     if counts.chunks_without_vector and embedder != "none: words alone":
         missing = counts.chunks_without_vector
         return Finding(
             "documents", False, f"{text}; {missing} without a vector: run shifu ingest again"
         )
-    if counts.chunks > 300_000:
+    if counts.chunks > _EMBEDDED_CHUNKS and settings.weaviate.url is None:
         return Finding(
             "documents",
             False,
-            f"{text}; that is more than the embedded store is good for (300,000)",
+            f"{text}; that is more than the embedded store is good for ({_EMBEDDED_CHUNKS:,}). Set "
+            "SHIFU_WEAVIATE__URL and move them: shifu store copy",
         )
     return Finding("documents", True, text)
 
@@ -115,6 +121,8 @@ async def _redis(settings: Settings) -> Finding:
         finally:
             await state.close()
         return Finding("redis", True, "answers")
+    if url_of_running(settings.redis_folder):
+        return Finding("redis", True, f"our own, in {settings.redis_folder}, in use right now")
     own = EmbeddedRedis(settings.redis_folder)
     try:
         own.start()
@@ -122,3 +130,12 @@ async def _redis(settings: Settings) -> Finding:
         return Finding("redis", False, str(error))
     own.stop()
     return Finding("redis", True, f"our own, in {settings.redis_folder}")
+
+
+async def _queue(settings: Settings) -> Finding:
+    async with open_inbox(settings) as inbox:
+        state = await inbox.state()
+    text = f"{state.waiting} waiting, the oldest for {state.oldest_age_s:.0f} s"
+    if state.dead:
+        return Finding("queue", False, f"{text}; {state.dead} given up: see shifu queue")
+    return Finding("queue", True, text)

@@ -14,6 +14,21 @@ from retrieval.ingest.sync_report import OnProgress, SyncReport
 async def ingest_paths(
     settings: Settings, paths: Sequence[Path], acl: Sequence[str], *, on_progress: OnProgress
 ) -> list[SyncReport]:
+    """`ingest_into` the store that the settings name."""
+    _access(acl)
+    _require(paths)
+    async with open_knowledge(settings) as knowledge:
+        return await ingest_into(knowledge, settings, paths, acl, on_progress=on_progress)
+
+
+async def ingest_into(
+    knowledge: Knowledge,
+    settings: Settings,
+    paths: Sequence[Path],
+    acl: Sequence[str],
+    *,
+    on_progress: OnProgress,
+) -> list[SyncReport]:
     """
     One report per path.
 
@@ -24,25 +39,24 @@ async def ingest_paths(
         IngestError: If a path does not exist, or *acl* is not understood; nothing is changed then.
     """
     names, acl_map = _access(acl)
+    _require(paths)
+    reports = []
     for path in paths:
-        if not path.exists():
-            raise IngestError(f"{path}: does not exist; nothing was changed")
-    async with open_knowledge(settings) as knowledge:
-        reports = []
-        for path in paths:
-            _refuse_overlap(path.resolve(), await _sources(knowledge))
-            # A lone file is its own source, so that its neighbours are not taken for deleted.
-            root = path if path.is_dir() else path.parent
-            connector = FolderConnector(
-                [path],
-                root=root,
-                tenant=settings.tenant,
-                default_acl=names,
-                acl_map=acl_map,
-                source=None if path.is_dir() else f"file:{path.resolve()}",
-            )
-            reports.append(await knowledge.synchroniser.sync(connector, on_progress=on_progress))
-        await knowledge.synchroniser.embed_missing(on_progress=on_progress)
+        sources = await _sources(knowledge)
+        _refuse_overlap(path.resolve(), sources)
+        _refuse_empty(path, sources)
+        # A lone file is its own source, so that its neighbours are not taken for deleted.
+        root = path if path.is_dir() else path.parent
+        connector = FolderConnector(
+            [path],
+            root=root,
+            tenant=settings.tenant,
+            default_acl=names,
+            acl_map=acl_map,
+            source=None if path.is_dir() else f"file:{path.resolve()}",
+        )
+        reports.append(await knowledge.synchroniser.sync(connector, on_progress=on_progress))
+    await knowledge.synchroniser.embed_missing(on_progress=on_progress)
     return reports
 
 
@@ -67,6 +81,12 @@ async def remove_source(settings: Settings, source: str) -> int:
         return await knowledge.store.delete([document.id for document in documents])
 
 
+def _require(paths: Sequence[Path]) -> None:
+    for path in paths:
+        if not path.exists():
+            raise IngestError(f"{path}: does not exist; nothing was changed")
+
+
 async def _sources(knowledge: Knowledge) -> dict[str, int]:
     return dict(Counter(document.source for document in await knowledge.store.documents()))
 
@@ -88,6 +108,16 @@ def _refuse_overlap(path: Path, sources: Collection[str]) -> None:
                 f"{path}: holds {source}, which is a source of its own; remove that first: "
                 f"shifu remove '{source}'"
             )
+
+
+def _refuse_empty(path: Path, sources: Collection[str]) -> None:
+    """A disk that is not mounted looks like a folder whose documents have all been deleted."""
+    source = f"folder:{path.resolve()}"
+    if source in sources and path.is_dir() and not any(path.iterdir()):
+        raise IngestError(
+            f"{path}: is empty, though documents have come from it; nothing was changed. If they "
+            f"are really gone: shifu remove '{source}'"
+        )
 
 
 def _access(acl: Sequence[str]) -> tuple[list[str] | None, dict[str, list[str]] | None]:

@@ -4,10 +4,12 @@ import ipaddress
 import json
 import os
 import tomllib
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
+from cronsim import CronSim, CronSimError
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -94,7 +96,8 @@ class EmbeddingsSettings(_Group):
 class RedisSettings(_Group):
     url: SecretStr | None = Field(
         default=None,
-        description="Address of Redis. Unset: a Redis of our own is started in the state folder.",
+        description="Address of Redis; also `redis+sentinel://HOST:26379,HOST:26379/SERVICE` and "
+        "`redis+cluster://HOST:6379,HOST:6379`. Unset: a Redis of our own is started in the state folder.",
         examples=["redis://localhost:6379/0"],
     )
     session_ttl_s: int = Field(
@@ -111,6 +114,101 @@ class DirectorySettings(_Group):
         description="The file with people, groups and conversations (YAML or JSON).",
         examples=["examples/company/people.yaml"],
     )
+
+
+class WeaviateSettings(_Group):
+    url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/?#\s]+/?$",
+        description="Address of Weaviate. Unset: documents lie in the state folder.",
+        examples=["http://localhost:8080"],
+    )
+    grpc_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/?#\s]+/?$",
+        description="Address of its gRPC port. Unset: port 50051 of the same host, with TLS if the other has it.",
+        examples=["http://localhost:50051"],
+    )
+    api_key: SecretStr = Field(default=SecretStr(""), description="Key of Weaviate.")
+    timeout_s: float = Field(
+        default=5, gt=0, description="Longest time for one search in Weaviate.", examples=["5"]
+    )
+    replicas: int = Field(
+        default=1,
+        gt=0,
+        description="Copies that Weaviate keeps of each document, on as many nodes; read when the "
+        "collections are made.",
+        examples=["3"],
+    )
+
+
+class WorkSettings(_Group):
+    slots: int = Field(
+        default=100,
+        gt=0,
+        description="Questions that one process answers at once.",
+        examples=["100"],
+    )
+    in_serve: bool = Field(
+        default=True,
+        description="`shifu serve` answers as well. False: only `shifu work` does.",
+        examples=["false"],
+    )
+    port: _PORT = Field(
+        default=8021,
+        description="Port of `shifu work` for health checks; 0 takes a free one.",
+        examples=["8021"],
+    )
+    max_tries: int = Field(
+        default=5,
+        gt=0,
+        description="After so many failures a question is given up: its asker is told, and "
+        "`shifu queue` lists it.",
+        examples=["5"],
+    )
+    busy_above: int = Field(
+        default=50,
+        gt=0,
+        description="With more questions waiting for a free slot than this, people are told that it "
+        "takes longer.",
+        examples=["50"],
+    )
+    drain_s: float = Field(
+        default=20,
+        ge=0,
+        description="Seconds that running answers get when the process is stopped; what is not ready "
+        "by then is put back, and another process goes on with it.",
+        examples=["20"],
+    )
+
+
+class SyncSettings(_Group):
+    paths: tuple[Path, ...] = Field(
+        default=(),
+        description="Files and folders that are kept up to date, as by `shifu ingest`.",
+        examples=['["/var/lib/documents"]'],
+    )
+    acl: tuple[str, ...] = Field(
+        default=(),
+        description="Who may read documents in `paths` that do not say, as `shifu ingest --acl`.",
+        examples=['["everyone"]'],
+    )
+    schedule: str | None = Field(
+        default=None,
+        description="When, as five fields of cron in UTC. One process does it, however many run. "
+        "Unset: never.",
+        examples=["*/15 * * * *"],
+    )
+
+    @field_validator("schedule")
+    @classmethod
+    def _is_cron(cls, schedule: str | None) -> str | None:
+        if schedule is not None:
+            try:
+                CronSim(schedule, datetime.now(UTC))
+            except CronSimError as error:
+                raise ValueError(f"is no schedule of cron ({error})") from error
+        return schedule
 
 
 class WebSettings(_Group):
@@ -196,6 +294,9 @@ class Settings(BaseSettings):
     redis: RedisSettings = RedisSettings()
     model: ModelSettings = ModelSettings()
     embeddings: EmbeddingsSettings = EmbeddingsSettings()
+    weaviate: WeaviateSettings = WeaviateSettings()
+    work: WorkSettings = WorkSettings()
+    sync: SyncSettings = SyncSettings()
     web: WebSettings = WebSettings()
 
     @property
@@ -205,6 +306,11 @@ class Settings(BaseSettings):
     @property
     def store_folder(self) -> Path:
         return self.home_folder / "store" / self.tenant
+
+    @property
+    def where_documents_are(self) -> str:
+        """For people to read."""
+        return self.weaviate.url or str(self.store_folder)
 
     @property
     def redis_folder(self) -> Path:
@@ -289,7 +395,7 @@ def _facts(field: object) -> tuple[str, str, str]:
     if isinstance(default, SecretStr) or default is None:
         shown = ""
     elif isinstance(default, tuple):
-        shown = ", ".join(default)
+        shown = ", ".join(map(str, default))
     else:
         shown = str(default)
     examples = getattr(field, "examples", None) or [""]
@@ -316,8 +422,9 @@ def _unknown_variables() -> list[str]:
 
 def _broken_lists() -> list[str]:
     lists = {
-        f"{ENV_PREFIX}WEB__{n}".upper()
-        for n, f in WebSettings.model_fields.items()
+        f"{ENV_PREFIX}{group}__{n}".upper()
+        for group, fields in (("WEB", WebSettings), ("SYNC", SyncSettings))
+        for n, f in fields.model_fields.items()
         if isinstance(f.default, tuple)
     }
     return sorted(v for v in os.environ if v.upper() in lists and not _is_json(os.environ[v]))

@@ -322,7 +322,7 @@ def test_doctor_says_what_is_missing(tmp_path: Path) -> None:
 
     assert ended.returncode == 1
     found = {finding["part"]: finding for finding in json.loads(ended.stdout)}
-    assert list(found) == ["state folder", "documents", "model", "directory", "redis"]
+    assert list(found) == ["state folder", "documents", "model", "directory", "redis", "queue"]
     assert found["state folder"]["is_ok"] is True
     assert found["documents"]["is_ok"] is False
     assert "shifu ingest PATH" in found["documents"]["text"]

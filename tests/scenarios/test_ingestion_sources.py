@@ -91,6 +91,19 @@ async def test_what_lies_inside_a_source_is_refused_even_in_the_same_call(
     assert await list_sources(settings) == {f"folder:{docs}": 2}
 
 
+async def test_a_folder_that_is_suddenly_empty_deletes_nothing(
+    settings: Settings, docs: Path
+) -> None:
+    await ingest(settings, docs)
+    docs.rename(docs.with_name("elsewhere"))
+    docs.mkdir()  # as where a disk is not mounted
+
+    with pytest.raises(IngestError, match=r"is empty, though .* shifu remove 'folder:"):
+        await ingest(settings, docs)
+
+    assert await list_sources(settings) == {f"folder:{docs}": 2}
+
+
 async def test_a_folder_whose_name_begins_alike_does_not_overlap(
     settings: Settings, docs: Path
 ) -> None:
