@@ -9,7 +9,15 @@ from typing import Annotated
 import structlog
 import typer
 
-from adapters.console import err, out, print_answer, print_json, print_report, sync_progress
+from adapters.console import (
+    err,
+    out,
+    print_answer,
+    print_json,
+    print_report,
+    step_progress,
+    sync_progress,
+)
 from adapters.logs import configure_logging
 from adapters.settings import ConfigurationError, Settings, load_settings
 from retrieval.errors import ShifuError
@@ -193,7 +201,7 @@ def serve(
         int | None, typer.Option(min=0, max=65535, help="Port; default: SHIFU_WEB__PORT.")
     ] = None,
 ) -> None:
-    """Serve the web chat until Ctrl-C."""
+    """Serve the web chat, and answer, until Ctrl-C."""
     from adapters.server import serve as run_server
 
     settings = _settings(server=True)
@@ -203,6 +211,159 @@ def serve(
     asyncio.run(
         run_server(settings, on_ready=lambda address: out.print(f"Shifu answers at {address}"))
     )
+
+
+@app.command()
+def work() -> None:
+    """Answer questions and run jobs beside `shifu serve`, without a page, until Ctrl-C."""
+    from adapters.server import work as run_worker
+
+    settings = _settings(server=True)
+    asyncio.run(
+        run_worker(settings, on_ready=lambda address: out.print(f"Working; health at {address}"))
+    )
+
+
+queue_app = typer.Typer(
+    help="Show how much waits for an answer, and what was given up.", invoke_without_command=True
+)
+app.add_typer(queue_app, name="queue")
+
+
+@queue_app.callback()
+def queue(context: typer.Context, as_json: _Json = False) -> None:
+    """Show how much waits for an answer, and what was given up after several failures."""
+    from adapters import queue as queues
+
+    if context.invoked_subcommand is not None:
+        return
+    found = asyncio.run(queues.look(_settings()))
+    if as_json:
+        print_json(queues.queue_json(found))
+        return
+    state = found.state
+    out.print(
+        f"{state.waiting} waiting, the oldest for {state.oldest_age_s:.0f} s; "
+        f"{state.unfinished - state.waiting} at work or in the background"
+    )
+    out.print(f"{state.dead} given up" + (":" if found.dead else ""))
+    for letter in queues.queue_json(found)["dead_letters"]:
+        out.print(
+            f"  {letter['id']}  {letter['kind']}  {letter['given_up_at']}  "
+            f"{letter['tries']} tries: {letter['reason']}",
+            markup=False,
+        )
+    if found.dead:
+        err.print("Try again with: shifu queue retry ID, or forget with: shifu queue drop ID")
+
+
+@queue_app.command("retry")
+def queue_retry(
+    id: Annotated[str | None, typer.Argument(help="As `shifu queue` prints it.")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="All that were given up.")] = False,
+) -> None:
+    """Put back what was given up: its asker gets the answer in the same message."""
+    from adapters import queue as queues
+
+    if (id is None) is not all_:
+        raise ConfigurationError("Name one ID, or --all.")
+    out.print(f"{asyncio.run(queues.retry(_settings(), id))} put back")
+
+
+@queue_app.command("drop")
+def queue_drop(
+    id: Annotated[str, typer.Argument(help="As `shifu queue` prints it.")],
+) -> None:
+    """Forget what was given up; its asker was told already."""
+    from adapters import queue as queues
+
+    asyncio.run(queues.drop(_settings(), id))
+    out.print("dropped")
+
+
+store_app = typer.Typer(help="Move the documents: into Weaviate, to a new schema or embedder.")
+app.add_typer(store_app, name="store")
+
+
+@store_app.command("copy")
+def store_copy(
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", metavar="FOLDER", help="Default: this tenant's in the state folder."
+        ),
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """
+    Copy documents, rights and vectors from a folder into Weaviate; the folder stays as it is.
+
+    Run again after an interruption, or for what has changed in the folder meanwhile. A document that
+    somebody else has written to Weaviate is left as it is there.
+    """
+    from adapters import store_admin
+
+    with step_progress() as on_step:
+        copied = store_admin.run(store_admin.copy(_settings(), folder, on_step=on_step))
+    if as_json:
+        print_json(copied.json)
+        return
+    out.print(copied.summary, markup=False)
+    if left := copied.report.left_alone:
+        err.print(
+            "Left as they are, since they differ and Weaviate has them from elsewhere; "
+            "shifu ingest brings them up to date:"
+        )
+        for document_id in left:
+            err.print(f"  {document_id}", markup=False, style="dim")
+
+
+@store_app.command("migrate")
+def store_migrate(
+    drop: Annotated[
+        bool,
+        typer.Option(
+            "--drop-old-vectors",
+            help="Give up this tenant's vectors of other embedders than the one that is set; "
+            "processes that still use those fail from then on.",
+        ),
+    ] = False,
+    as_json: _Json = False,
+) -> None:
+    """
+    Move the documents to this version's schema, and compute the vectors of a new embedder.
+
+    Old processes go on answering meanwhile. Ingestion waits while the new collections are switched to.
+    """
+    from adapters import store_admin
+
+    settings = _settings()
+    with step_progress() as on_step:
+        migrated = store_admin.run(store_admin.migrate(settings, on_step=on_step))
+    if not as_json:
+        out.print(migrated.summary, markup=False)
+    names = ", ".join(migrated.other_vectors)
+    if names and not drop and not as_json:
+        if sys.stdin.isatty() and err.is_terminal:
+            drop = typer.confirm(
+                f"There are vectors of {names} as well. Drop them? Processes that still use them "
+                "would fail.",
+                err=True,
+            )
+        else:
+            err.print(
+                f"Vectors of {names} are kept for processes that still use them. When none does: "
+                "shifu store migrate --drop-old-vectors",
+                markup=False,
+            )
+    dropped: list[str] = []
+    if names and drop:
+        with step_progress() as on_step:
+            dropped = store_admin.run(store_admin.drop_other_vectors(settings, on_step=on_step))
+    if as_json:
+        print_json({**migrated.json, "vectors_dropped": dropped})
+    elif dropped:
+        out.print(f"vectors dropped: {', '.join(dropped)}", markup=False)
 
 
 @app.command()

@@ -2,14 +2,14 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from retrieval.ingest.sync_report import OnProgress, SyncProgress, SyncReport, SyncStep
+from retrieval.ingest.sync_report import OnProgress, SyncReport, SyncStep
 from retrieval.types import Answer, Citation
 
 out = Console(highlight=False, soft_wrap=True)
@@ -39,16 +39,23 @@ def progress_bar() -> Iterator[Progress]:
 
 
 @contextmanager
-def sync_progress() -> Iterator[OnProgress]:
+def step_progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for each step by its name; a total of 0 stands for one that is not known."""
     with progress_bar() as progress:
-        tasks: dict[SyncStep, Any] = {}
+        tasks: dict[str, Any] = {}
 
-        def show(now: SyncProgress) -> None:
-            if now.step not in tasks:
-                tasks[now.step] = progress.add_task(_STEPS[now.step], total=None)
-            progress.update(tasks[now.step], completed=now.done, total=now.total or None)
+        def show(step: str, done: int, total: int) -> None:
+            if step not in tasks:
+                tasks[step] = progress.add_task(step, total=None)
+            progress.update(tasks[step], completed=done, total=total or None)
 
         yield show
+
+
+@contextmanager
+def sync_progress() -> Iterator[OnProgress]:
+    with step_progress() as show:
+        yield lambda now: show(_STEPS[now.step], now.done, now.total)
 
 
 def print_json(value: Any) -> None:

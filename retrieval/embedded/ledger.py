@@ -118,6 +118,24 @@ def read_documents(connection: sqlite3.Connection, source: str | None) -> list[D
     return sorted((_document(row) for row in rows), key=lambda d: d.id)
 
 
+def read_indexed(
+    connection: sqlite3.Connection, document_ids: Sequence[str]
+) -> list[IndexedDocument]:
+    """Those documents that exist, with their chunks in the order they were written in."""
+    wanted = json.dumps(list(document_ids))
+    documents = connection.execute(
+        f"SELECT {_DOCUMENT_COLUMNS} FROM documents d JOIN acl_sets a ON a.no = d.acl_set"
+        f" WHERE d.id IN {_NUMBERS}",
+        (wanted,),
+    ).fetchall()
+    rows = connection.execute(f"{_CHUNKS} WHERE d.id IN {_NUMBERS} ORDER BY c.no", (wanted,))
+    chunks: dict[str, list[Chunk]] = {}
+    for chunk in _chunks_by_number(rows.fetchall()).values():
+        chunks.setdefault(chunk.document.id, []).append(chunk)
+    found = map(_document, documents)
+    return [IndexedDocument(document, tuple(chunks.get(document.id, ()))) for document in found]
+
+
 def read_counts(connection: sqlite3.Connection) -> StoreCounts:
     documents, chunks, vectors = connection.execute(
         "SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM chunks),"

@@ -29,6 +29,7 @@ from retrieval.embedded_store import EmbeddedStore
 from retrieval.store import CANDIDATES, ChunkStore, InMemoryStore, SearchQuery
 from retrieval.types import FloatArray, IndexedDocument
 from tests.builders import a_document
+from tests.weaviate_server import WeaviateServer
 
 # Names that a tokenizer, a prefix match, case folding or a careless separator would take for each other.
 _NAMES = (
@@ -45,6 +46,7 @@ _NAMES = (
         "éng",
     ),
     *("工程", "工程部", "工程部 主管", "public", "acme", "*", "'", '"', "%", "\\", ","),
+    *("eng-eu", "eng ", " eng", "eng|", "eng_eu"),
 )
 _T = TypeVar("_T")
 _TENANTS = ("acme", "acme-eu", "ACME")
@@ -305,5 +307,14 @@ class TestEmbeddedStore(AccessProperties):
     def bench(self, tmp_path: Path) -> Iterator[Bench]:
         with asyncio.Runner() as runner:
             store = runner.run(EmbeddedStore.open(tmp_path / "store", embedder_name="test"))
+            yield Bench(store, runner)
+            runner.run(store.close())
+
+
+class TestWeaviateStore(AccessProperties):
+    @pytest.fixture
+    def bench(self, weaviate_server: WeaviateServer) -> Iterator[Bench]:
+        with asyncio.Runner() as runner:
+            store = runner.run(weaviate_server.open_store())
             yield Bench(store, runner)
             runner.run(store.close())

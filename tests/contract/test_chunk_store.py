@@ -15,6 +15,7 @@ from retrieval.errors import StoreError
 from retrieval.store import CANDIDATES, ChunkStore, InMemoryStore, SearchQuery, StoreCounts
 from retrieval.types import Chunk, Document, FloatArray, IndexedDocument, Language, Passage
 from tests.builders import ENG, SALES, a_document, a_reader, a_scope, an_acl
+from tests.weaviate_server import WeaviateServer
 
 ANYBODY = a_scope([])
 
@@ -354,12 +355,8 @@ class TestInMemoryStore(ChunkStoreContract):
         return InMemoryStore()
 
 
-class TestEmbeddedStore(ChunkStoreContract):
-    @pytest.fixture
-    async def store(self, tmp_path: Path) -> AsyncIterator[ChunkStore]:
-        store = await EmbeddedStore.open(tmp_path / "store", embedder_name="test")
-        yield store
-        await store.close()
+class EngineContract(ChunkStoreContract):
+    """What the real engines promise on top."""
 
     async def test_a_write_that_fails_leaves_everything_as_it_was(self, store: ChunkStore) -> None:
         await store.write([a_document("old plan", id="d")])
@@ -403,3 +400,19 @@ class TestEmbeddedStore(ChunkStoreContract):
         # Half floats: the last digits of a score differ.
         assert [p.score for p in found] == pytest.approx([p.score for p in expected], abs=5e-3)
         assert [p.lexical for p in found] == pytest.approx([p.lexical for p in expected], rel=0.05)
+
+
+class TestEmbeddedStore(EngineContract):
+    @pytest.fixture
+    async def store(self, tmp_path: Path) -> AsyncIterator[ChunkStore]:
+        store = await EmbeddedStore.open(tmp_path / "store", embedder_name="test")
+        yield store
+        await store.close()
+
+
+class TestWeaviateStore(EngineContract):
+    @pytest.fixture
+    async def store(self, weaviate_server: WeaviateServer) -> AsyncIterator[ChunkStore]:
+        store = await weaviate_server.open_store()
+        yield store
+        await store.close()

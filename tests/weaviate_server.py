@@ -1,0 +1,292 @@
+"""A real Weaviate server for tests: started once, with an API key, on ports of its own; or one that runs already."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from retrieval.weaviate_store import WeaviateStore
+
+NAME_PREFIX = "ShifuTest"
+MAXIMUM_RESULTS = 1200
+
+_REPOSITORY = Path(__file__).parents[1]
+_START_S = 90.0
+# In this order one after the other: nodes on one machine expect it of some of each other's.
+_NODE_PORTS = (
+    "http",
+    "GRPC_PORT",
+    "CLUSTER_GOSSIP_BIND_PORT",
+    "CLUSTER_DATA_BIND_PORT",
+    "RAFT_PORT",
+    "RAFT_INTERNAL_RPC_PORT",
+)
+# The server must end with the tests, also when they are killed.
+_LAUNCHER = """
+import ctypes, os, signal, sys
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    if os.getppid() != int(sys.argv[1]):
+        sys.exit()
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+class WeaviateServer:
+    """
+    Args:
+        binary: None for a server that somebody else has started.
+        more: Further variables of its environment.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        grpc_url: str,
+        api_key: str | None,
+        *,
+        binary: Path | None,
+        folder: Path,
+        more: Mapping[str, str] | None = None,
+    ) -> None:
+        self.url = url
+        self.grpc_url = grpc_url
+        self.api_key = api_key
+        self._binary = binary
+        self._folder = folder
+        self._other_ports = _free_ports(4)
+        self._more = more or {}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def can_be_stopped(self) -> bool:
+        return self._binary is not None
+
+    async def open_store(
+        self,
+        *,
+        tenant: str | None = None,
+        embedder_name: str | None = "test",
+        timeout_s: float = 20.0,
+        name_prefix: str = NAME_PREFIX,
+        api_key: str | None = None,
+        replicas: int = 1,
+    ) -> "WeaviateStore":
+        """A store of a new tenant, unless one is named."""
+        # Only here: every test run reads this file, and importing the driver takes a second.
+        from retrieval.weaviate_store import WeaviateStore
+
+        return await WeaviateStore.open(
+            url=self.url,
+            grpc_url=self.grpc_url,
+            api_key=api_key or self.api_key,
+            tenant=tenant or a_tenant(),
+            embedder_name=embedder_name,
+            timeout_s=timeout_s,
+            name_prefix=name_prefix,
+            replicas=replicas,
+        )
+
+    def start(self) -> None:
+        """Start, with what was stored before, and wait until it is ready."""
+        self.launch()
+        self.await_ready()
+
+    def launch(self) -> None:
+        assert self._binary is not None
+        gossip, data, raft, raft_rpc = self._other_ports
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self._folder),
+            "AUTHENTICATION_ANONYMOUS_ACCESS_ENABLED": "false",
+            "AUTHENTICATION_APIKEY_ENABLED": "true",
+            "AUTHENTICATION_APIKEY_ALLOWED_KEYS": self.api_key or "",
+            "AUTHENTICATION_APIKEY_USERS": "shifu",
+            "AUTOSCHEMA_ENABLED": "false",
+            "DEFAULT_VECTORIZER_MODULE": "none",
+            "ENABLE_MODULES": "",
+            "API_BASED_MODULES_DISABLED": "true",
+            "DISABLE_TELEMETRY": "true",
+            "GO_PROFILING_DISABLE": "true",
+            # So that what must go on beyond the server's limit can be seen to with fewer rows.
+            "QUERY_MAXIMUM_RESULTS": str(MAXIMUM_RESULTS),
+            "LOG_LEVEL": "warning",
+            "PERSISTENCE_DATA_PATH": str(self._folder / "data"),
+            "CLUSTER_HOSTNAME": "node1",
+            "CLUSTER_ADVERTISE_ADDR": "127.0.0.1",
+            "CLUSTER_BIND_ADDR": "127.0.0.1",
+            "CLUSTER_GOSSIP_BIND_PORT": str(gossip),
+            "CLUSTER_DATA_BIND_PORT": str(data),
+            "RAFT_BOOTSTRAP_EXPECT": "1",
+            "RAFT_PORT": str(raft),
+            "RAFT_INTERNAL_RPC_PORT": str(raft_rpc),
+            "GRPC_PORT": self.grpc_url.rpartition(":")[2],
+            **self._more,
+        }
+        port = self.url.rpartition(":")[2]
+        command = [self._binary, "--host", "127.0.0.1", "--port", port, "--scheme", "http"]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _LAUNCHER, str(os.getpid()), *map(str, command)],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def stop(self) -> None:
+        """End at once, as a machine does that loses power."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Alive but silent, as behind a broken network."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
+
+    def await_ready(self) -> None:
+        assert self._process is not None
+        until = time.monotonic() + _START_S
+        while time.monotonic() < until:
+            if self._process.poll() is not None:
+                break
+            try:
+                with urllib.request.urlopen(f"{self.url}/v1/.well-known/ready", timeout=2):
+                    return
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.1)
+        self.stop()
+        log = (self._folder / "log").read_text(errors="replace")
+        raise RuntimeError(f"Weaviate did not start:\n{log[-2000:]}")
+
+
+@contextmanager
+def a_weaviate_server(folder: Path) -> Iterator[WeaviateServer]:
+    """The server of the environment, or one started in *folder*; skips the test if there is none."""
+    if url := os.environ.get("SHIFU_TEST_WEAVIATE_URL"):
+        grpc_url = os.environ["SHIFU_TEST_WEAVIATE_GRPC_URL"]
+        api_key = os.environ.get("SHIFU_TEST_WEAVIATE_API_KEY")
+        yield WeaviateServer(url, grpc_url, api_key, binary=None, folder=folder)
+        return
+    binary = _find_binary()
+    if binary is None:
+        pytest.skip("no weaviate-server; `deploy/dev/install-weaviate.sh` installs it")
+    http, grpc = _free_ports(2)
+    server = WeaviateServer(
+        f"http://127.0.0.1:{http}",
+        f"http://127.0.0.1:{grpc}",
+        uuid.uuid4().hex,
+        binary=binary,
+        folder=folder,
+    )
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def a_weaviate_cluster(folder: Path) -> Iterator[list[WeaviateServer]]:
+    """Three nodes that keep everything three times."""
+    binary = _find_binary()
+    if binary is None:
+        pytest.skip("no weaviate-server; `deploy/dev/install-weaviate.sh` installs it")
+    api_key = uuid.uuid4().hex
+    ports = [dict(zip(_NODE_PORTS, _consecutive_ports(), strict=True)) for _ in range(3)]
+    members = ",".join(f"node{n}:{p['RAFT_PORT']}" for n, p in enumerate(ports, start=1))
+    nodes = []
+    for number, own in enumerate(ports, start=1):
+        (folder / f"node{number}").mkdir()
+        more = {
+            **{name: str(port) for name, port in own.items() if name.isupper()},
+            "CLUSTER_HOSTNAME": f"node{number}",
+            "CLUSTER_IN_LOCALHOST": "true",
+            "RAFT_BOOTSTRAP_EXPECT": "3",
+            "RAFT_JOIN": members,
+        }
+        if number > 1:
+            more["CLUSTER_JOIN"] = f"127.0.0.1:{ports[0]['CLUSTER_GOSSIP_BIND_PORT']}"
+        nodes.append(
+            WeaviateServer(
+                f"http://127.0.0.1:{own['http']}",
+                f"http://127.0.0.1:{own['GRPC_PORT']}",
+                api_key,
+                binary=binary,
+                folder=folder / f"node{number}",
+                more=more,
+            )
+        )
+    try:
+        for node in nodes:
+            node.launch()
+        for node in nodes:
+            node.await_ready()
+        yield nodes
+    finally:
+        for node in nodes:
+            node.stop()
+
+
+def a_tenant() -> str:
+    return f"t{uuid.uuid4().hex[:12]}"
+
+
+def _find_binary() -> Path | None:
+    candidates = [
+        os.environ.get("SHIFU_TEST_WEAVIATE_BINARY"),
+        shutil.which("weaviate-server"),
+        _REPOSITORY / ".weaviate" / "bin" / "weaviate-server",
+    ]
+    return next((Path(c) for c in candidates if c and os.access(c, os.X_OK)), None)
+
+
+def _free_ports(count: int) -> list[int]:
+    """All held at once, so that none is given twice."""
+    with ExitStack() as sockets:
+        held = [sockets.enter_context(socket.socket()) for _ in range(count)]
+        for one in held:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in held]
+
+
+def _consecutive_ports() -> list[int]:
+    while True:
+        first = _free_ports(1)[0]
+        wanted = range(first, first + len(_NODE_PORTS))
+        if wanted.stop < 65_536 and all(map(_is_free, wanted)):
+            return list(wanted)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
