@@ -1,0 +1,111 @@
+{{- define "shifu.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "shifu.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- else if contains (include "shifu.name" .) .Release.Name -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name (include "shifu.name" .) | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* What selects pods; never changes over a release's life. Takes a dict of `root` and `component`. */ -}}
+{{- define "shifu.selector" -}}
+app.kubernetes.io/name: {{ include "shifu.name" .root }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end -}}
+
+{{- define "shifu.labels" -}}
+{{ include "shifu.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{- define "shifu.image" -}}
+{{- $image := .Values.image -}}
+{{- if $image.digest -}}
+{{ $image.repository }}@{{ $image.digest }}
+{{- else -}}
+{{ $image.repository }}:{{ default .Chart.AppVersion $image.tag }}
+{{- end -}}
+{{- end -}}
+
+{{- define "shifu.serviceAccount" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "shifu.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* All settings that are no secrets, by variable; what every process gets. */ -}}
+{{- define "shifu.settings" -}}
+{{- $v := .Values -}}
+{{- $settings := dict
+  "SHIFU_TENANT" $v.tenant
+  "SHIFU_DIRECTORY__PATH" (printf "/etc/shifu/%s" $v.directory.key)
+  "SHIFU_WEB__HOST" "0.0.0.0"
+  "SHIFU_WEB__PORT" "8020"
+  "SHIFU_WEB__MODE" "header"
+  "SHIFU_WEB__USER_HEADER" $v.web.userHeader
+  "SHIFU_WEB__TRUSTED_PROXIES" (toJson $v.web.trustedProxies)
+  "SHIFU_WEB__PUBLIC_ORIGINS" (toJson $v.web.publicOrigins)
+  "SHIFU_WEB__FRAME_ANCESTORS" (toJson $v.web.frameAncestors)
+  "SHIFU_WEAVIATE__URL" $v.weaviate.url
+  "SHIFU_WEAVIATE__REPLICAS" (toString $v.weaviate.replicas)
+  "SHIFU_EMBEDDINGS__PROVIDER" $v.embeddings.provider
+  "SHIFU_WORK__SLOTS" (toString $v.slots)
+  "SHIFU_WORK__DRAIN_S" (toString $v.drainSeconds)
+  "SHIFU_WORK__PORT" "8021"
+-}}
+{{- range $name, $value := dict
+  "SHIFU_WEAVIATE__GRPC_URL" $v.weaviate.grpcUrl
+  "SHIFU_WEAVIATE__TIMEOUT_S" $v.weaviate.timeoutSeconds
+  "SHIFU_MODEL__BASE_URL" $v.model.baseUrl
+  "SHIFU_MODEL__NAME" $v.model.name
+  "SHIFU_EMBEDDINGS__BASE_URL" $v.embeddings.baseUrl
+  "SHIFU_EMBEDDINGS__NAME" $v.embeddings.name
+  "SHIFU_SYNC__SCHEDULE" $v.sync.schedule
+-}}
+{{- if $value }}{{ $_ := set $settings $name (toString $value) }}{{ end -}}
+{{- end -}}
+{{- if $v.sync.schedule -}}
+{{- $_ := set $settings "SHIFU_SYNC__PATHS" (toJson $v.sync.paths) -}}
+{{- $_ := set $settings "SHIFU_SYNC__ACL" (toJson $v.sync.acl) -}}
+{{- end -}}
+{{- range $name, $value := $v.settings -}}
+{{- if or (hasSuffix "API_KEY" $name) (eq $name "SHIFU_REDIS__URL") -}}
+{{- fail (printf "settings.%s: a secret is no value; name its Secret in redis, weaviate, model or embeddings" $name) -}}
+{{- end -}}
+{{- if or (hasKey $settings $name) (eq $name "SHIFU_WORK__IN_SERVE") -}}
+{{- fail (printf "settings.%s: has a value of its own in this chart; set that one" $name) -}}
+{{- end -}}
+{{- $_ := set $settings $name (kindIs "slice" $value | ternary (toJson $value) (toString $value)) -}}
+{{- end -}}
+{{- toYaml $settings -}}
+{{- end -}}
+
+{{- /* Secrets by reference. */ -}}
+{{- define "shifu.secretEnv" -}}
+{{- range $name, $from := dict
+  "SHIFU_REDIS__URL" .Values.redis
+  "SHIFU_WEAVIATE__API_KEY" .Values.weaviate
+  "SHIFU_MODEL__API_KEY" .Values.model
+  "SHIFU_EMBEDDINGS__API_KEY" .Values.embeddings
+}}
+{{- if $from.existingSecret }}
+- name: {{ $name }}
+  valueFrom:
+    secretKeyRef: {name: {{ $from.existingSecret | quote }}, key: {{ $from.key | quote }}}
+{{- end }}
+{{- end }}
+{{- if .Values.caBundle.configMap }}
+- name: SSL_CERT_FILE
+  value: /etc/ssl/shifu/{{ .Values.caBundle.key }}
+{{- end }}
+{{- end -}}

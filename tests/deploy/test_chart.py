@@ -1,0 +1,219 @@
+"""The Helm chart: what it renders is restricted, names secrets only, and is accepted as settings."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from adapters.settings import all_settings, load_settings
+
+HELM_FOLDER = Path(__file__).resolve().parents[2] / "deploy/helm"
+CHART = HELM_FOLDER / "shifu"
+TOOLS = Path(os.environ.get("TOOLS_DIR", HELM_FOLDER.parents[1] / ".tools")) / "bin"
+HELM = next((str(path) for path in sorted(TOOLS.glob("helm-*"))), shutil.which("helm"))
+VALUES = sorted((HELM_FOLDER / "ci").glob("*.yaml"))
+WORKLOADS = ("Deployment", "CronJob", "Job")
+
+pytestmark = pytest.mark.skipif(
+    HELM is None, reason="no helm; deploy/helm/lint.sh installs it (needs Go)"
+)
+each_values = pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*all_settings(), "SHIFU_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@each_values
+def test_the_settings_are_accepted(values: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rendered = render(values)
+    shared = _one(rendered, "ConfigMap")["data"]
+
+    for workload, pod in _pods(rendered):
+        with monkeypatch.context() as environment:
+            for name, value in {**shared, **_environment(pod)}.items():
+                environment.setenv(name, value)
+            settings = load_settings()
+        assert settings.tenant == "qinglan", workload
+
+
+@each_values
+def test_every_pod_is_restricted(values: Path) -> None:
+    for workload, pod in _pods(render(values)):
+        (container,) = pod["containers"]
+        assert pod["securityContext"]["runAsNonRoot"] is True, workload
+        assert pod["securityContext"]["runAsUser"] > 0, workload
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, workload
+        assert pod["automountServiceAccountToken"] is False, workload
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }, workload
+        assert set(container["resources"]) == {"requests", "limits"}, workload
+        assert not container["image"].endswith(":latest"), workload
+
+
+@each_values
+def test_a_service_of_our_name_adds_no_variable(values: Path) -> None:
+    assert all(pod["enableServiceLinks"] is False for _, pod in _pods(render(values)))
+
+
+@each_values
+def test_secrets_are_named_and_never_contained(values: Path) -> None:
+    rendered = render(values)
+    secrets = {name for name in all_settings() if name.endswith("API_KEY")} | {"SHIFU_REDIS__URL"}
+
+    assert not [item for item in rendered if item["kind"] == "Secret"]
+    assert not secrets & _one(rendered, "ConfigMap")["data"].keys()
+    for workload, pod in _pods(rendered):
+        for variable in pod["containers"][0]["env"]:
+            if variable["name"] in secrets:
+                assert set(variable["valueFrom"]) == {"secretKeyRef"}, workload
+
+
+@each_values
+def test_a_rolling_update_takes_nobody_away_before_another_is_there(values: Path) -> None:
+    rendered = render(values)
+    drain_s = int(_one(rendered, "ConfigMap")["data"]["SHIFU_WORK__DRAIN_S"])
+
+    for deployment in _all(rendered, "Deployment"):
+        pod = deployment["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        pre_stop_s = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {})
+        assert deployment["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+        assert pod["terminationGracePeriodSeconds"] > drain_s + pre_stop_s.get("seconds", 0)
+        assert container["startupProbe"]["httpGet"]["path"] == "/readyz"
+        assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"
+
+
+def test_the_copies_that_weaviate_keeps_are_a_value() -> None:
+    for replicas in ("1", "3"):
+        rendered = render(HELM_FOLDER / "ci/smallest.yaml", f"weaviate.replicas={replicas}")
+        assert _one(rendered, "ConfigMap")["data"]["SHIFU_WEAVIATE__REPLICAS"] == replicas
+
+
+def test_all_pods_are_shut_off_but_for_what_is_named() -> None:
+    rendered = render(HELM_FOLDER / "ci/smallest.yaml")
+    (policy,) = _all(rendered, "NetworkPolicy")
+    selected = policy["spec"]["podSelector"]["matchLabels"].items()
+
+    assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
+    assert policy["spec"]["ingress"] == []
+    assert {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]} == {
+        *(53, 6379, 8080, 50051)
+    }
+    for deployment in _all(rendered, "Deployment"):
+        assert selected <= deployment["spec"]["template"]["metadata"]["labels"].items()
+
+
+def test_what_scales_itself_has_no_fixed_number() -> None:
+    rendered = render(HELM_FOLDER / "ci/everything.yaml")
+    scaled = {
+        item["spec"]["scaleTargetRef"]["name"]
+        for kind in ("HorizontalPodAutoscaler", "ScaledObject")
+        for item in _all(rendered, kind)
+    }
+
+    assert scaled == {"shifu-serve", "shifu-worker"}
+    assert not [d for d in _all(rendered, "Deployment") if "replicas" in d["spec"]]
+
+
+def test_the_queue_is_asked_for_where_a_worker_answers() -> None:
+    rendered = render(HELM_FOLDER / "ci/everything.yaml")
+    triggers = _one(rendered, "ScaledObject")["spec"]["triggers"]
+    service = next(s for s in _all(rendered, "Service") if s["metadata"]["name"] == "shifu-worker")
+
+    assert {t["metadata"]["valueLocation"] for t in triggers} == {"waiting", "oldest_age_s"}
+    assert {t["metadata"]["url"] for t in triggers} == {
+        f"http://shifu-worker.knowledge.svc:{service['spec']['ports'][0]['port']}/queue"
+    }
+    assert all(isinstance(value, str) for t in triggers for value in t["metadata"].values())
+
+
+def test_disruptions_take_one_pod_at_a_time() -> None:
+    budgets = _all(render(HELM_FOLDER / "ci/smallest.yaml"), "PodDisruptionBudget")
+
+    assert [budget["spec"]["maxUnavailable"] for budget in budgets] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ("redis.existingSecret=", "/redis/existingSecret"),
+        ("redis.url=redis://x", "not allowed"),
+        ("tenat=x", "not allowed"),
+        ("web.trustedProxies={0.0.0.0/0}", "/web/trustedProxies"),
+        ("weaviate.url=http://user:pass@host", "/weaviate/url"),
+        ("settings.SHIFU_MODEL__API_KEY=x", "a secret is no value"),
+        ("settings.SHIFU_TENANT=x", "has a value of its own"),
+        ("worker.autoscaling.enabled=true", "exclude each other"),
+        ("directory.configMap=people", "either configMap or secret"),
+        ("sync.schedule=@daily", "exclude each other"),
+        ("documents.volume=null", "documents.volume"),
+        ("image.tag=latest", "/image/tag"),
+    ],
+)
+def test_what_can_not_be_right_is_refused(wrong: str, why: str) -> None:
+    refused = _helm(HELM_FOLDER / "ci/everything.yaml", wrong)
+
+    assert refused.returncode != 0
+    assert why in refused.stderr
+
+
+def test_without_any_values_it_says_what_is_missing() -> None:
+    refused = _helm(None)
+
+    assert refused.returncode != 0
+    for missing in ("/tenant", "/redis/existingSecret", "/weaviate/url", "/web/trustedProxies"):
+        assert missing in refused.stderr
+
+
+def render(values: Path, *settings: str) -> list[dict[str, Any]]:
+    done = _helm(values, *settings)
+    assert done.returncode == 0, done.stderr
+    return [item for item in yaml.safe_load_all(done.stdout) if item]
+
+
+def _helm(values: Path | None, *settings: str) -> subprocess.CompletedProcess[str]:
+    command = [str(HELM), "template", "shifu", str(CHART), "--namespace", "knowledge"]
+    command += ["--kube-version", "1.30.0"]
+    command += ["--values", str(values)] if values else []
+    for setting in settings:
+        command += ["--set", setting]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def _all(rendered: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [item for item in rendered if item["kind"] == kind]
+
+
+def _one(rendered: list[dict[str, Any]], kind: str) -> dict[str, Any]:
+    (item,) = _all(rendered, kind)
+    return item
+
+
+def _pods(rendered: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for item in rendered:
+        if item["kind"] in WORKLOADS:
+            spec = item["spec"]
+            if item["kind"] == "CronJob":
+                spec = spec["jobTemplate"]["spec"]
+            yield f"{item['kind']} {item['metadata']['name']}", spec["template"]["spec"]
+
+
+def _environment(pod: dict[str, Any]) -> dict[str, str]:
+    """What the container is given, with something plausible for each secret."""
+    given = {}
+    for variable in pod["containers"][0]["env"]:
+        if variable["name"].startswith("SHIFU_"):
+            a_secret = "redis://redis:6379/0" if "REDIS" in variable["name"] else "key"
+            given[variable["name"]] = variable.get("value", a_secret)
+    return given
