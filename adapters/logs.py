@@ -12,9 +12,11 @@ def configure_logging(level: str) -> None:
     """JSON lines where nobody watches, colours on a terminal."""
     is_terminal = sys.stderr.isatty()
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if is_terminal else structlog.processors.JSONRenderer()
+        # A traceback's locals would hold messages and passages, on a terminal as elsewhere.
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if is_terminal
+        else structlog.processors.JSONRenderer()
     )
-    # A traceback's locals would hold messages and passages.
     tracebacks: list[structlog.typing.Processor] = (
         []
         if is_terminal

@@ -93,7 +93,11 @@ async def work(settings: Settings, *, on_ready: Callable[[str], None]) -> None:
         )
         stop = _stop_signal()
         app = health_application(knowledge, conversations)
-        app.router.add_get("/queue", lambda _: _queue(conversations))
+
+        async def queue(_: web.Request) -> web.Response:
+            return await _queue(conversations)
+
+        app.router.add_get("/queue", queue)
         host, port = settings.web.host, settings.work.port
         async with (
             _listening(app, host, port, setting="SHIFU_WORK") as address,

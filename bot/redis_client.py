@@ -20,7 +20,7 @@ T = TypeVar("T")
 RedisClient = Redis | RedisCluster
 
 
-def open_redis(url: str, *, max_connections: int = 50, timeout_s: float = 5) -> RedisClient:
+def open_redis(url: str, *, max_connections: int = 150, timeout_s: float = 5) -> RedisClient:
     """
     A client for *url* whose callers wait for a connection; to be closed by `close_redis`.
 

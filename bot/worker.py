@@ -23,6 +23,7 @@ log = structlog.get_logger()
 
 _RENEWALS_PER_LEASE = 6
 _LONGEST_PAUSE_S = 30.0
+_NO_SLOT_PAUSE_S = 0.5
 _OUTAGE_S, _OUTAGE_PAUSE_S = 600.0, 1.0
 """Within this time a platform or a Redis that is away is no failure of the entry."""
 _OTHER_VERSION_S, _OTHER_VERSION_PAUSE_S = 3600.0, 5.0
@@ -77,7 +78,9 @@ class Worker:
     Any number of workers share an inbox, in one process or in many.
 
     Args:
-        slots: Entries at work at once in this worker.
+        slots: Entries at work at once in this worker that somebody waits for. The others have a
+            quarter as many of their own: how long a private answer takes must not show in
+            anybody else's.
         max_tries: After so many failed tries, or deaths of a worker, an entry is given up.
     """
 
@@ -93,6 +96,7 @@ class Worker:
         self._inbox = inbox
         self._handlers = handlers
         self._slots = asyncio.Semaphore(slots)
+        self._background_slots = asyncio.Semaphore(max(1, slots // 4))
         self._max_tries = max_tries
         self._idle_wait_s = idle_wait_s
         self._tasks: set[asyncio.Task[None]] = set()
@@ -107,14 +111,13 @@ class Worker:
             while not self._is_stopping:
                 await self._slots.acquire()
                 taken = None if self._is_stopping else await self._take()
-                if taken is not None and not self._is_stopping:
-                    task = asyncio.create_task(self._work(taken))
-                    self._tasks.add(task)
-                    task.add_done_callback(self._end)
-                    continue
-                self._slots.release()
-                if taken is not None:
-                    await self._put_back(taken, after_s=0)
+                if taken is None:
+                    self._slots.release()
+                elif taken.entry.is_awaited and not self._is_stopping:
+                    self._begin(taken, self._slots)
+                else:
+                    self._slots.release()
+                    await self._take_on_beside(taken)
         finally:
             self._has_ended.set()
 
@@ -132,9 +135,22 @@ class Worker:
             async with asyncio.timeout(self._inbox.lease_s):
                 await self._has_ended.wait()
 
-    def _end(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._slots.release()
+    async def _take_on_beside(self, taken: Taken) -> None:
+        """What nobody waits for, if there is a slot for it."""
+        if self._is_stopping or self._background_slots.locked():
+            await self._put_back(taken, after_s=0 if self._is_stopping else _NO_SLOT_PAUSE_S)
+        else:
+            await self._background_slots.acquire()
+            self._begin(taken, self._background_slots)
+
+    def _begin(self, taken: Taken, slots: asyncio.Semaphore) -> None:
+        def end(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            slots.release()
+
+        task = asyncio.create_task(self._work(taken))
+        self._tasks.add(task)
+        task.add_done_callback(end)
 
     async def _take(self) -> Taken | None:
         try:

@@ -19,7 +19,7 @@ from adapters.web.rooms import Rooms
 from adapters.web.streams import Streams
 from bot.conversation import MAX_QUESTION_CHARACTERS
 from bot.directory import Directory, Person
-from bot.errors import DirectoryUnavailable, StateUnavailable
+from bot.errors import ChannelUnavailable, DirectoryUnavailable, StateUnavailable
 from bot.messages import Feedback, Rating
 from bot.state import State
 from retrieval.access import AccessScope
@@ -269,11 +269,14 @@ class WebAdapter:
             return await handler(request)
         except ApiError as error:
             return error_response(request, error)
-        except StateUnavailable:
-            log.warning("web.no_messages", path=request.path, exc_info=True)
+        except (ChannelUnavailable, StateUnavailable) as error:
+            log.warning("web.no_messages", path=request.path, error=str(error))
             return error_response(request, ApiError(503, "no_messages"))
-        except (DirectoryUnavailable, StoreError):
-            log.warning("web.unavailable", path=request.path, exc_info=True)
+        except StoreError as error:
+            log.warning("web.no_documents", path=request.path, error=str(error))
+            return error_response(request, ApiError(503, "no_documents"))
+        except DirectoryUnavailable as error:
+            log.warning("web.unavailable", path=request.path, error=str(error))
             return error_response(request, ApiError(503, "unavailable"))
         except web.HTTPException:
             raise

@@ -174,10 +174,13 @@ finish()
 # It writes the epoch alone, which must not change with what another person is told in private.
 READ = """
 local log, index, viewer = KEYS[1], KEYS[2], ARGV[3]
-if redis.call('HSETNX', log, 'epoch', ARGV[2]) == 1 and redis.call('PTTL', log) == -1 then
-  redis.call('PEXPIRE', log, ARGV[1])
-end
 local epoch = redis.call('HGET', log, 'epoch')
+-- What is there can be read while Redis takes nothing new.
+if not epoch then
+  epoch = ARGV[2]
+  redis.call('HSET', log, 'epoch', epoch)
+  if redis.call('PTTL', log) == -1 then redis.call('PEXPIRE', log, ARGV[1]) end
+end
 local after = {['*'] = tonumber(ARGV[5]), [viewer] = tonumber(ARGV[6])}
 local last, is_whole = {}, epoch ~= ARGV[4]
 for audience, n in pairs(after) do

@@ -94,6 +94,10 @@ _TEXTS: dict[str, dict[Language, str]] = {
         _EN: "Your access cannot be checked at the moment. Please try again shortly.",
         _ZH: "目前無法確認你的權限，請稍後再試。",
     },
+    "no_documents": {
+        _EN: "The documents cannot be reached at the moment. Please try again shortly.",
+        _ZH: "目前無法連上文件庫，請稍後再試。",
+    },
     "no_messages": {
         _EN: "Messages can be neither shown nor kept at the moment. Please try again shortly.",
         _ZH: "目前無法顯示或保存訊息，請稍後再試。",

@@ -83,6 +83,11 @@ start_redis() {
         return 1
     }
     is_free "$redis_port" || { say "port $redis_port is taken; set REDIS_PORT"; return 1; }
+    # Redis 6 does not see what 7 and later wrote, and would start empty without a word.
+    if [ -d "$folder/redis/appendonlydir" ] && "$server" --version | grep -q 'v=6'; then
+        say "$folder/redis was written by Redis 7 or newer, but $server is older; put the newer one on PATH again"
+        return 1
+    fi
     mkdir -p "$folder/redis"
     nohup "$server" --bind 127.0.0.1 --port "$redis_port" --dir "$folder/redis" --daemonize no \
         --appendonly yes --appendfsync everysec --save "" --maxmemory-policy noeviction \

@@ -170,6 +170,21 @@ class TestTheWorker:
         assert [entry.id for entry in note.handled] == ["e1"]
         assert {(await inbox.take(wait_s=1)).entry.id for _ in range(2)} == {"e1", "e2"}  # type: ignore[union-attr]
 
+    async def test_what_nobody_waits_for_takes_no_slot_of_what_somebody_does(self) -> None:
+        inbox, note = InMemoryInbox(), Note()
+        private = Note(hangs=True)
+        worker = Worker(inbox, {"note": note, "private": private}, slots=1, idle_wait_s=0.05)
+        running = asyncio.create_task(worker.run())
+        for n in range(3):
+            await inbox.put(f"p{n}", f"p{n}", "private", "", is_awaited=False)
+        await until(lambda: bool(private.handled))
+
+        await inbox.put("e1", "c", "note", "")
+        await until(lambda: bool(note.handled))
+
+        assert len(private.handled) == 1
+        running.cancel()
+
     async def test_a_platform_that_is_away_for_a_moment_is_no_failure_of_the_entry(self) -> None:
         inbox, note = InMemoryInbox(), Note(fails=1, error=ChannelUnavailable("away"))
         running = asyncio.create_task(a_worker(inbox, note, max_tries=1).run())
