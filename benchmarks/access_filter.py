@@ -1,4 +1,4 @@
-"""What the access filter costs: the same questions unfiltered, for one reader, and for rooms of many."""
+"""What the access filter costs embedded: the same questions unfiltered, for one reader, and for rooms of many."""
 
 import argparse
 import asyncio
@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.engines import Engine, filled_store, place_for
 from benchmarks.generate import Generator, company_questions, stores_folder
 from benchmarks.readers import everything, scope_of
 from benchmarks.report import Row, ms, p50, p95, ratio, show, write_json
@@ -19,7 +20,7 @@ from retrieval.store import ChunkStore, SearchQuery
 from retrieval.types import FloatArray
 
 UNFILTERED = "everything"
-_READERS = {
+READERS = {
     "1 reader, 1 group": (1, 1),
     "1 reader, 20 groups": (1, 20),
     "1 reader, 200 groups": (1, 200),
@@ -50,7 +51,7 @@ async def measure(
 ) -> dict[str, _Samples]:
     """Every question with every kind of scope, in changing order, so that what else runs here hits all alike."""
     rng = random.Random(7)
-    kinds = [UNFILTERED, *_READERS]
+    kinds = [UNFILTERED, *READERS]
     samples = {kind: _Samples() for kind in kinds}
     for _ in range(rounds):
         for text, vector in rng.sample(questions, len(questions)):
@@ -60,7 +61,7 @@ async def measure(
             await store.search(query, everything(), top_k=RETRIEVED)
             for kind in rng.sample(kinds, len(kinds)):
                 taken = samples[kind]
-                scope = _scope(kind, rng)
+                scope = scope_of_kind(kind, rng)
                 first, _ = await _timed(store, query, scope)
                 again, found = await _timed(store, query, scope)
                 taken.new.append(first)
@@ -76,11 +77,11 @@ async def run(sizes: list[int], folder: Path, rounds: int, limit: int) -> list[R
     questions = list(zip(texts, await embedder.embed(texts), strict=True))
     rows: list[Row] = []
     for size in sizes:
-        store = await generator.open(folder / str(size), size)
-        for hybrid in (False, True):
-            samples = await measure(store, questions, hybrid=hybrid, rounds=rounds)
-            rows += _rows(size, "hybrid" if hybrid else "words", samples)
-        await store.close()
+        with place_for(Engine.EMBEDDED, folder, size, vectors=True) as place:
+            async with filled_store(place, generator, size) as (store, _):
+                for hybrid in (False, True):
+                    samples = await measure(store, questions, hybrid=hybrid, rounds=rounds)
+                    rows += _rows(size, "hybrid" if hybrid else "words", samples)
     return rows
 
 
@@ -90,10 +91,10 @@ async def _timed(store: ChunkStore, query: SearchQuery, scope: AccessScope) -> t
     return time.perf_counter() - started, len(found)
 
 
-def _scope(kind: str, rng: random.Random) -> AccessScope:
+def scope_of_kind(kind: str, rng: random.Random) -> AccessScope:
     if kind == UNFILTERED:
         return everything()
-    readers, groups = _READERS[kind]
+    readers, groups = READERS[kind]
     return scope_of(rng, readers=readers, groups=groups)
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from adapters.app import open_knowledge
-from adapters.settings import EmbeddingsProvider, EmbeddingsSettings, Settings
+from adapters.settings import EmbeddingsProvider
+from benchmarks.engines import Place
 from benchmarks.generate import Generator, company_questions
 from benchmarks.readers import scope_of
 from benchmarks.report import Row, ratio
@@ -21,25 +22,25 @@ from retrieval.store import ChunkStore
 _GROUPS_OF_A_READER = 20
 
 
-def process_row(folder: Path, size: int, provider: EmbeddingsProvider) -> Row:
+def process_row(place: Place, size: int, provider: EmbeddingsProvider) -> Row:
     """Start and memory of a process that opens the store and answers; runs in one of its own."""
-    return asyncio.run(_process_row(folder, size, provider))
+    return asyncio.run(_process_row(place, size, provider))
 
 
-async def _process_row(folder: Path, size: int, provider: EmbeddingsProvider) -> Row:
-    before = _resident_mb()
-    settings = Settings(embeddings=EmbeddingsSettings(provider=provider))
+async def _process_row(place: Place, size: int, provider: EmbeddingsProvider) -> Row:
+    before = resident_mb()
+    settings = place.settings(provider)
     started = time.perf_counter()
-    async with open_knowledge(settings, store_folder=folder) as knowledge:
+    async with open_knowledge(settings, store_folder=place.store_folder) as knowledge:
         opened = time.perf_counter() - started
-        after_open = _resident_mb()
+        after_open = resident_mb()
         rng = random.Random(3)
         first = 0.0
         for text in company_questions()[:50]:
             scope = scope_of(rng, readers=1, groups=_GROUPS_OF_A_READER)
             await knowledge.pipeline.ask(Question(text, language_of(text), (text,)), scope)
             first = first or time.perf_counter() - started - opened
-        used = _resident_mb()
+        used = resident_mb()
     return {
         "chunks": size,
         "vectors": "yes" if provider is EmbeddingsProvider.LOCAL else "no",
@@ -51,7 +52,7 @@ async def _process_row(folder: Path, size: int, provider: EmbeddingsProvider) ->
     }
 
 
-def _resident_mb() -> int:
+def resident_mb() -> int:
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
     return round(int(line.split()[1]) / 1000)

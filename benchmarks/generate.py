@@ -3,7 +3,7 @@
 import json
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -16,11 +16,11 @@ import numpy as np
 from benchmarks.readers import AccessLists
 from retrieval.access import Acl
 from retrieval.analysis import embedding_text, is_chinese_text
-from retrieval.embedded_store import EmbeddedStore
 from retrieval.ingest.connectors import FolderConnector, FoundDocument
 from retrieval.ingest.split import split
 from retrieval.models import Embedder
 from retrieval.sentences import sentences
+from retrieval.store import ChunkStore
 from retrieval.types import Chunk, Document, FloatArray, IndexedDocument
 
 COMPANY = Path(__file__).resolve().parent.parent / "examples" / "company"
@@ -80,20 +80,25 @@ class Generator:
             yield self._document(number, templates, lists.draw(), rng)
             chunks -= len(templates)
 
-    async def open(self, folder: Path, chunks: int) -> EmbeddedStore:
-        """A store of *chunks* chunks in *folder*; one that is there already is used as it is."""
-        name = self.embedder.name if self.embedder else None
-        store = await EmbeddedStore.open(folder, embedder_name=name)
+    async def fill(self, store: ChunkStore, chunks: int) -> int:
+        """Make *store* hold *chunks* chunks, unless it does already; how many were written."""
         counts = await store.counts()
         if counts.chunks == chunks and not (self.embedder and counts.chunks_without_vector):
-            return store
+            return 0
+        async for documents, vectors, sentence_vectors in self.batches(chunks):
+            await store.write(documents)
+            await store.write_vectors(vectors, sentences=sentence_vectors)
+        return chunks
+
+    async def batches(
+        self, chunks: int
+    ) -> AsyncIterator[tuple[list[IndexedDocument], dict[str, FloatArray], dict[str, FloatArray]]]:
+        """Documents with the vectors of their chunks and of the sentences in these, by chunk id."""
         written = 0
         for batch in _batches(self.documents(chunks)):
-            await store.write(batch)
             listed = [chunk for indexed in batch for chunk in indexed.chunks]
-            await self._write_vectors(store, listed, first=written)
+            yield batch, *await self._vectors_of(listed, first=written)
             written += len(listed)
-        return store
 
     def _document(
         self, number: int, templates: Sequence[Chunk], acl: Acl, rng: random.Random
@@ -126,11 +131,11 @@ class Generator:
             mixed.append("".join(kept))
         return "\n\n".join(mixed)
 
-    async def _write_vectors(
-        self, store: EmbeddedStore, chunks: Sequence[Chunk], *, first: int
-    ) -> None:
+    async def _vectors_of(
+        self, chunks: Sequence[Chunk], *, first: int
+    ) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
         if self.embedder is None:
-            return
+            return {}, {}
         if self._vectors is None:
             self._vectors = await self._embedded(self.embedder)
         known, pool = self._vectors.chunks, self._vectors.sentences
@@ -141,9 +146,9 @@ class Generator:
         counts = [len(sentences(chunk.text)) for chunk in chunks]
         rows = _jittered(pool[rng.integers(len(pool), size=sum(counts))], rng)
         parts = np.split(rows, np.cumsum(counts)[:-1])
-        await store.write_vectors(
+        return (
             {chunk.id: vector for chunk, vector in zip(chunks, drawn, strict=True)},
-            sentences={chunk.id: part for chunk, part in zip(chunks, parts, strict=True)},
+            {chunk.id: part for chunk, part in zip(chunks, parts, strict=True)},
         )
 
     async def _embedded(self, embedder: Embedder) -> _Vectors:

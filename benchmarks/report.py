@@ -23,6 +23,10 @@ def p95(seconds: Sequence[float]) -> float:
     return _percentile(seconds, 95)
 
 
+def p99(seconds: Sequence[float]) -> float:
+    return _percentile(seconds, 99)
+
+
 def ms(seconds: float) -> float:
     return round(seconds * 1000, 2)
 

@@ -1,6 +1,7 @@
 """Whatever documents, people, rooms and questions there are: nobody reads a word that is not theirs to read."""
 
 import asyncio
+import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -221,7 +222,8 @@ async def take(step: Step, company: Company, model: TellingModel, world: World) 
 
 
 @settings(
-    max_examples=250,
+    # Each makes a tenant of its own, which takes a server its time.
+    max_examples=60 if "SHIFU_TEST_WEAVIATE_URL" in os.environ else 250,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
