@@ -81,6 +81,8 @@ async def filled_store(
     """The store at *place* with *chunks* generated chunks, and what it took to write those that were missing."""
     store = await place.open(generator.embedder.name if generator.embedder else None)
     try:
+        if not await generator.has_filled(store, chunks):
+            await generator.prepare()
         began = time.perf_counter()
         written = await generator.fill(store, chunks)
         took = time.perf_counter() - began

@@ -82,13 +82,21 @@ class Generator:
 
     async def fill(self, store: ChunkStore, chunks: int) -> int:
         """Make *store* hold *chunks* chunks, unless it does already; how many were written."""
-        counts = await store.counts()
-        if counts.chunks == chunks and not (self.embedder and counts.chunks_without_vector):
+        if await self.has_filled(store, chunks):
             return 0
         async for documents, vectors, sentence_vectors in self.batches(chunks):
             await store.write(documents)
             await store.write_vectors(vectors, sentences=sentence_vectors)
         return chunks
+
+    async def has_filled(self, store: ChunkStore, chunks: int) -> bool:
+        counts = await store.counts()
+        return counts.chunks == chunks and not (self.embedder and counts.chunks_without_vector)
+
+    async def prepare(self) -> None:
+        """Compute the vectors that are real, which takes half a minute."""
+        if self.embedder is not None and self._vectors is None:
+            self._vectors = await self._embedded(self.embedder)
 
     async def batches(
         self, chunks: int
@@ -134,10 +142,9 @@ class Generator:
     async def _vectors_of(
         self, chunks: Sequence[Chunk], *, first: int
     ) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
-        if self.embedder is None:
-            return {}, {}
+        await self.prepare()
         if self._vectors is None:
-            self._vectors = await self._embedded(self.embedder)
+            return {}, {}
         known, pool = self._vectors.chunks, self._vectors.sentences
         rng = np.random.default_rng(_SEED + first)
         drawn = _jittered(known[rng.integers(len(known), size=len(chunks))], rng)

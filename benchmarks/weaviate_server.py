@@ -5,6 +5,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -78,6 +79,8 @@ def weaviate_server(folder: Path, *, own: bool = False) -> Iterator[WeaviateServ
             stderr=log,
         )
     url = f"http://127.0.0.1:{http}"
+    # Whoever ends us with a signal ends the server too.
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         _await_ready(process, url, folder / "log")
         yield WeaviateServer(url, f"http://127.0.0.1:{grpc}", key, process.pid)
@@ -87,6 +90,7 @@ def weaviate_server(folder: Path, *, own: bool = False) -> Iterator[WeaviateServ
             process.wait(_STOP_S)
         process.kill()
         process.wait()
+        signal.signal(signal.SIGTERM, before)
 
 
 def _environment(data: Path, key: str, grpc: int, others: list[int]) -> dict[str, str]:
