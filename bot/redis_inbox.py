@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import hashlib
-import json
 from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
@@ -12,8 +11,10 @@ from bot import redis_inbox_scripts as scripts
 from bot.errors import StateUnavailable
 from bot.inbox import DEAD_TTL_S, SEEN_TTL_S, Accepted, DeadLetter, Entry, Hold, QueueState, Taken
 from bot.redis_client import RedisClient, answered, close_redis, run_script
+from bot.versioned_json import VersionedJson
 
-_VERSION = 1
+_json = VersionedJson(1)
+
 _LONGEST_WAIT_S = 1.0
 _FIGURES_TIMEOUT_S = 1.0
 
@@ -65,7 +66,7 @@ class RedisInbox:
         self, id: str, conversation: str, kind: str, body: str, *, is_awaited: bool = True
     ) -> Accepted:
         place = self._place(conversation)
-        content = _encode(kind, body)
+        content = _json.encode({"kind": kind, "body": body})
         args = (_token(), _digest(id), id, conversation, content, int(is_awaited), SEEN_TTL_S)
         is_new, takable, ahead, waiting, age_ms = await self._run(scripts.PUT, place, *args)
         if self._is_split:
@@ -228,17 +229,12 @@ def _entry(fields: Sequence[str | None]) -> Entry:
     )
 
 
-def _encode(kind: str, body: str) -> str:
-    # In ASCII: half a surrogate pair, which chat clients do send, has no UTF-8.
-    return json.dumps({"v": _VERSION, "kind": kind, "body": body}, separators=(",", ":"))
-
-
 def _decode(content: str) -> tuple[str, str] | None:
     """Kind and body; None when another version wrote *content*."""
     try:
-        values = json.loads(content)
-        return (values["kind"], values["body"]) if values["v"] == _VERSION else None
-    except (ValueError, KeyError, TypeError):
+        values = _json.decode(content)
+        return values["kind"], values["body"]
+    except (ValueError, KeyError):
         return None
 
 

@@ -1,6 +1,5 @@
 """Sessions, feedback and messages as JSON with a version, for any store that keeps text."""
 
-import json
 from datetime import datetime
 from typing import Any
 
@@ -16,15 +15,16 @@ from bot.messages import (
     Turn,
     UserRef,
 )
+from bot.versioned_json import VersionedJson
 from retrieval.types import Language
+
+_json = VersionedJson(1)
 
 log = structlog.get_logger()
 
-_VERSION = 1
-
 
 def encode_session(session: Session) -> str:
-    return _encode(
+    return _json.encode(
         {
             "turns": [
                 {
@@ -45,7 +45,7 @@ def encode_session(session: Session) -> str:
 def decode_session(text: str) -> Session:
     """The session in *text*; an empty one when another version wrote it, as if it had expired."""
     try:
-        return Session(tuple(_turn(turn) for turn in _decode(text)["turns"]))
+        return Session(tuple(_turn(turn) for turn in _json.decode(text)["turns"]))
     except (ValueError, KeyError, TypeError):
         log.warning("session.unreadable", size_bytes=len(text))
         return Session()
@@ -64,7 +64,7 @@ def _turn(values: dict[str, Any]) -> Turn:
 
 
 def encode_feedback(feedback: Feedback) -> str:
-    return _encode(
+    return _json.encode(
         {
             "feedback_id": feedback.feedback_id,
             "tenant": feedback.user.tenant,
@@ -79,7 +79,7 @@ def encode_feedback(feedback: Feedback) -> str:
 def decode_feedback(text: str) -> Feedback | None:
     """The feedback in *text*; None when another version wrote it."""
     try:
-        values = _decode(text)
+        values = _json.decode(text)
         return Feedback(
             feedback_id=values["feedback_id"],
             user=UserRef(values["tenant"], values["user"]),
@@ -95,7 +95,7 @@ def decode_feedback(text: str) -> Feedback | None:
 def encode_message(message: IncomingMessage, **more: str) -> str:
     """*more*: what else belongs to it, as `decode_message` returns it."""
     where = message.conversation
-    return _encode(
+    return _json.encode(
         {
             "event_id": message.event_id,
             "tenant": message.user.tenant,
@@ -123,7 +123,7 @@ def decode_message(text: str) -> tuple[IncomingMessage, dict[str, str]]:
         ValueError: If another version wrote it.
     """
     try:
-        values = _decode(text)
+        values = _json.decode(text)
         where = values["conversation"]
         message = IncomingMessage(
             event_id=values["event_id"],
@@ -142,15 +142,3 @@ def decode_message(text: str) -> tuple[IncomingMessage, dict[str, str]]:
         return message, dict(values["more"])
     except (KeyError, TypeError) as error:
         raise ValueError(f"no message: {error}") from error
-
-
-def _encode(values: dict[str, Any]) -> str:
-    # In ASCII: half a surrogate pair, which chat clients do send, has no UTF-8.
-    return json.dumps({"v": _VERSION, **values}, separators=(",", ":"))
-
-
-def _decode(text: str) -> dict[str, Any]:
-    values = json.loads(text)
-    if not isinstance(values, dict) or values.get("v") != _VERSION:
-        raise ValueError("written by another version")
-    return values

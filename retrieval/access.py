@@ -61,6 +61,18 @@ class Acl:
         """Content hash shared by all documents with the same access; few exist, so scopes are evaluated over them."""
         return _set_id(self)
 
+    def is_stricter_than(self, other: Self) -> bool:
+        """True when whoever may read by this list may read by *other* too."""
+        return self.principals <= other.principals and other.level <= self.level
+
+    def narrowed_to(self, other: Self) -> "Acl":
+        """Grants nothing that either of the two does not."""
+        return Acl(self.principals & other.principals, max(self.level, other.level))
+
+    def widened_by(self, other: Self) -> "Acl":
+        """Grants whatever either of the two does."""
+        return Acl(self.principals | other.principals, min(self.level, other.level))
+
 
 @lru_cache(maxsize=100_000)
 def _set_id(acl: Acl) -> str:

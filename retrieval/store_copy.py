@@ -155,9 +155,8 @@ def _shrunk(here: Document, there: Document) -> Acl | None:
     """The access list for the time being, if what is there grants more than it should."""
     acl = here.acl
     if not _has_same_content(here, there):
-        acl = Acl(acl.principals & there.acl.principals, max(acl.level, there.acl.level))
-    grants_more = not there.acl.principals <= acl.principals or there.acl.level < acl.level
-    return acl if grants_more else None
+        acl = acl.narrowed_to(there.acl)
+    return None if there.acl.is_stricter_than(acl) else acl
 
 
 def _has_same_content(here: Document, there: Document) -> bool:

@@ -1,20 +1,20 @@
 """Messages of the page as JSON with a version: what never changes of one, and its reply, apart."""
 
-import json
 from datetime import datetime
 from typing import Any
 
 from adapters.web.messages import Cited, DirectConversation, WebMessage
 from bot.messages import ConversationKind, ConversationRef, Reply, ReplyKind, UserRef
+from bot.versioned_json import VersionedJson
 from retrieval.types import Band, Language
 
-_VERSION = 1
+_json = VersionedJson(1)
 
 
 def encode_head(message: WebMessage) -> str:
     """All but the reply, and but what is counted and noted about the message."""
     where = message.conversation
-    return _encode(
+    return _json.encode(
         {
             "conversation": [where.platform, where.tenant, where.channel, where.kind, where.thread],
             "at": message.at.isoformat(),
@@ -33,7 +33,7 @@ def encode_reply(message: WebMessage) -> str:
     reply = message.reply
     if reply is None:
         return ""
-    return _encode(
+    return _json.encode(
         {
             "kind": reply.kind,
             "text": reply.text,
@@ -56,10 +56,10 @@ def decode_message(id: str, head: str, reply: str) -> WebMessage:
         ValueError: If another version wrote it.
     """
     try:
-        values = _decode(head)
+        values = _json.decode(head)
         platform, tenant, channel, kind, thread = values["conversation"]
         where = ConversationRef(platform, tenant, channel, ConversationKind(kind), thread)
-        said = _decode(reply) if reply else None
+        said = _json.decode(reply) if reply else None
         return WebMessage(
             id=id,
             conversation=where,
@@ -78,7 +78,7 @@ def decode_message(id: str, head: str, reply: str) -> WebMessage:
 
 
 def encode_direct(direct: DirectConversation) -> str:
-    return _encode(
+    return _json.encode(
         {"channel": direct.channel, "question": direct.question, "at": direct.at.isoformat()}
     )
 
@@ -86,7 +86,7 @@ def encode_direct(direct: DirectConversation) -> str:
 def decode_direct(text: str) -> DirectConversation:
     """Raises `ValueError` if another version wrote it."""
     try:
-        values = _decode(text)
+        values = _json.decode(text)
         at = datetime.fromisoformat(values["at"])
         return DirectConversation(values["channel"], values["question"], at)
     except (KeyError, TypeError) as error:
@@ -112,14 +112,3 @@ def _person(user: UserRef | None) -> list[str] | None:
 
 def _user(values: list[str] | None) -> UserRef | None:
     return UserRef(*values) if values else None
-
-
-def _encode(values: dict[str, Any]) -> str:
-    return json.dumps({"v": _VERSION, **values}, ensure_ascii=False, separators=(",", ":"))
-
-
-def _decode(text: str) -> dict[str, Any]:
-    values = json.loads(text)
-    if not isinstance(values, dict) or values.get("v") != _VERSION:
-        raise ValueError("written by another version")
-    return values

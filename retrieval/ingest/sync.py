@@ -151,8 +151,8 @@ class _Run:
                 continue
             acl = found.acl
             if found.content_hash != before.content_hash:
-                acl = Acl(acl.principals & before.acl.principals, max(acl.level, before.acl.level))
-            if not _includes(acl, before.acl):
+                acl = acl.narrowed_to(before.acl)
+            if not before.acl.is_stricter_than(acl):
                 await self._change_acl(before, acl)
         gone = [i for i in self._before if i not in self._found and not self._is_failing(i)]
         if gone:
@@ -255,7 +255,3 @@ class _Run:
         return document_id in self._failed or any(
             document_id.startswith(failed) for failed in self._failed if failed.endswith("/")
         )
-
-
-def _includes(wider: Acl, narrower: Acl) -> bool:
-    return narrower.principals <= wider.principals and wider.level <= narrower.level

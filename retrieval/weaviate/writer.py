@@ -253,9 +253,9 @@ class Writer:
 
     async def _shrink(self, before: Document, acl: Acl) -> None:
         """Take from the chunks what the new access list does not grant."""
-        if acl.principals >= before.acl.principals and acl.level <= before.acl.level:
+        if before.acl.is_stricter_than(acl):
             return
-        both = Acl(acl.principals & before.acl.principals, max(acl.level, before.acl.level))
+        both = acl.narrowed_to(before.acl)
         await self._sets.publish([both])
         await self._align(self._chunks, [before.id], both)
 
@@ -323,7 +323,7 @@ class Writer:
     ) -> None:
         await self._write_records(
             (
-                replace(document, acl=_either(document.acl, acl), content_hash="")
+                replace(document, acl=document.acl.widened_by(acl), content_hash="")
                 for document, acl in documents
             ),
             origin,
@@ -388,11 +388,6 @@ class Writer:
 
 def _of_documents(document_ids: Iterable[str]) -> FilterReturn:
     return Filter.by_property("document_id").contains_any([exact(i) for i in document_ids])
-
-
-def _either(one: Acl, other: Acl) -> Acl:
-    """An access list that grants what either grants."""
-    return Acl(one.principals | other.principals, min(one.level, other.level))
 
 
 def _distinct_chunks(documents: Iterable[IndexedDocument]) -> dict[str, Chunk]:
