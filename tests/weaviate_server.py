@@ -1,6 +1,7 @@
 """A real Weaviate server for tests: started once, with an API key, on ports of its own; or one that runs already."""
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -12,6 +13,7 @@ import urllib.request
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -222,7 +224,8 @@ def a_weaviate_cluster(folder: Path) -> Iterator[list[WeaviateServer]]:
     if binary is None:
         pytest.skip("no weaviate-server; `deploy/dev/install-weaviate.sh` installs it")
     api_key = uuid.uuid4().hex
-    ports = [dict(zip(_NODE_PORTS, _consecutive_ports(), strict=True)) for _ in range(3)]
+    free = iter(_free_ports(3 * len(_NODE_PORTS)))
+    ports = [{name: next(free) for name in _NODE_PORTS} for _ in range(3)]
     members = ",".join(f"node{n}:{p['RAFT_PORT']}" for n, p in enumerate(ports, start=1))
     nodes = []
     for number, own in enumerate(ports, start=1):
@@ -249,8 +252,13 @@ def a_weaviate_cluster(folder: Path) -> Iterator[list[WeaviateServer]]:
     try:
         for node in nodes:
             node.launch()
-        for node in nodes:
-            node.await_ready()
+        try:
+            for node in nodes:
+                node.await_ready()
+        except RuntimeError as error:
+            # A node waits for the others: what went wrong may stand in another one's log.
+            logs = [f"{log}:\n{log.read_text(errors='replace')}" for log in folder.glob("*/log")]
+            raise RuntimeError("\n".join(logs)) from error
         yield nodes
     finally:
         for node in nodes:
@@ -271,22 +279,20 @@ def _find_binary() -> Path | None:
 
 
 def _free_ports(count: int) -> list[int]:
-    """All held at once, so that none is given twice."""
-    with ExitStack() as sockets:
-        held = [sockets.enter_context(socket.socket()) for _ in range(count)]
-        for one in held:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in held]
+    """
+    Free for TCP and UDP, one after the other.
 
-
-def _consecutive_ports() -> list[int]:
+    Below those that the system gives to outgoing connections: one of these may take a port before
+    the server does, which then ends at once.
+    """
     while True:
-        first = _free_ports(1)[0]
-        wanted = range(first, first + len(_NODE_PORTS))
-        if wanted.stop < 65_536 and all(map(_is_free, wanted)):
-            return list(wanted)
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
+        first = random.randrange(15_000, 32_000)
+        ports = range(first, first + count)
+        with ExitStack() as sockets:
+            try:
+                for port, kind in product(ports, (socket.SOCK_STREAM, socket.SOCK_DGRAM)):
+                    held = sockets.enter_context(socket.socket(socket.AF_INET, kind))
+                    held.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return list(ports)
