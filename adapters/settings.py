@@ -1,5 +1,6 @@
 """All settings, read once at start from the environment and from `shifu.toml`."""
 
+import base64
 import ipaddress
 import json
 import os
@@ -29,6 +30,7 @@ from adapters.web.guard import WebMode, is_origin
 from retrieval.errors import ShifuError
 
 ENV_PREFIX = "SHIFU_"
+_KEY_BYTES = 32
 _PORT = Annotated[int, Field(ge=0, le=65_535)]
 
 
@@ -66,6 +68,19 @@ class ModelSettings(_Group):
     )
     timeout_s: float = Field(
         default=60, gt=0, description="Longest time for one answer of the model.", examples=["60"]
+    )
+    input_price: float | None = Field(
+        default=None,
+        ge=0,
+        description="US dollars for a million tokens that the model reads. Set with the next one, `/why` tells "
+        "what an answer cost.",
+        examples=["0.25"],
+    )
+    output_price: float | None = Field(
+        default=None,
+        ge=0,
+        description="US dollars for a million tokens that the model writes.",
+        examples=["2.00"],
     )
 
 
@@ -211,6 +226,107 @@ class SyncSettings(_Group):
         return schedule
 
 
+class SlackSettings(_Group):
+    bot_token: SecretStr = Field(
+        default=SecretStr(""),
+        description="Bot token of the app in one workspace (`xoxb-…`); `SLACK_BOT_TOKEN` is read when this "
+        "is unset.",
+    )
+    app_token: SecretStr = Field(
+        default=SecretStr(""),
+        description="App-level token (`xapp-…`): events come over Socket Mode, no public address is needed; "
+        "`SLACK_APP_TOKEN` is read when this is unset.",
+    )
+    signing_secret: SecretStr = Field(
+        default=SecretStr(""),
+        description="Signing secret of the app: events come by HTTP to /slack/events; "
+        "`SLACK_SIGNING_SECRET` is read when this is unset.",
+    )
+    api_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^?#\s]+)?$",
+        description="Another address of Slack's Web API; `SLACK_API_URL` is read when this is unset.",
+        examples=["https://slack.com/api/"],
+    )
+    teams: tuple[str, ...] = Field(
+        default=(),
+        description="Ids of the workspaces (`T…`) and organisations (`E…`) that are ours. Empty: the one that "
+        "the bot token belongs to.",
+        examples=['["T0123456789"]'],
+    )
+    client_id: str = Field(
+        default="",
+        description="For installing into several workspaces: client id of the app.",
+        examples=["1234567890.1234567890"],
+    )
+    client_secret: SecretStr = Field(
+        default=SecretStr(""), description="For several workspaces: client secret of the app."
+    )
+    installation_keys: tuple[SecretStr, ...] = Field(
+        default=(),
+        description="For several workspaces: keys that their tokens are encrypted with in Redis, the newest "
+        "first; `shifu slack key` makes one.",
+    )
+    members_are_employees: bool = Field(
+        default=True,
+        description="Full members of the workspace whom the directory does not know may read what every "
+        "employee may, up to `internal`. False: public documents only.",
+        examples=["false"],
+    )
+    match_email: bool = Field(
+        default=False,
+        description="Members are found in the directory by their `email`, if Slack says that it is confirmed.",
+        examples=["true"],
+    )
+    user_groups: tuple[str, ...] = Field(
+        default=(),
+        description="Handles or ids of the Slack user groups whose members are in the group of that name; `*` "
+        "for all. Whoever may edit a user group in Slack then decides what its members may read.",
+        examples=['["engineering"]'],
+    )
+    members_only_channels: tuple[str, ...] = Field(
+        default=(),
+        description="Ids of public channels in which answers are written for the members alone, not for "
+        "everyone who may join.",
+        examples=['["C0123456789"]'],
+    )
+    follow_channels: tuple[str, ...] = Field(
+        default=(),
+        description="Ids of channels in which the bot answers follow-up questions in its threads without being "
+        "mentioned again; `*` for all.",
+        examples=['["C0123456789"]'],
+    )
+    index_channels: tuple[str, ...] = Field(
+        default=(),
+        description="Ids of channels whose threads become documents, readable by who reads the channel. Needs "
+        "the bot to be invited.",
+        examples=['["C0123456789"]'],
+    )
+    live_search: bool = Field(
+        default=False,
+        description="In private answers, also search Slack itself with the asker's own rights; nothing "
+        "of it is kept.",
+        examples=["true"],
+    )
+    streaming: bool = Field(
+        default=True,
+        description="Answers appear as they are written. False: in whole.",
+        examples=["false"],
+    )
+
+    @field_validator("installation_keys")
+    @classmethod
+    def _are_keys(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for key in keys:
+            try:
+                is_key = len(base64.urlsafe_b64decode(key.get_secret_value())) == _KEY_BYTES
+            except ValueError:
+                is_key = False
+            if not is_key:
+                raise ValueError("holds something that is no key; make one with: shifu slack key")
+        return keys
+
+
 class WebSettings(_Group):
     host: str = Field(
         default="127.0.0.1", min_length=1, description="Address to listen on.", examples=["0.0.0.0"]
@@ -290,6 +406,11 @@ class Settings(BaseSettings):
         description="What is logged: debug, info, warning or error.",
         examples=["warning"],
     )
+    admins: tuple[str, ...] = Field(
+        default=(),
+        description="Ids of the people who see the queue, the unanswered questions and the state of the index.",
+        examples=['["amy"]'],
+    )
     directory: DirectorySettings = DirectorySettings()
     redis: RedisSettings = RedisSettings()
     model: ModelSettings = ModelSettings()
@@ -297,6 +418,7 @@ class Settings(BaseSettings):
     weaviate: WeaviateSettings = WeaviateSettings()
     work: WorkSettings = WorkSettings()
     sync: SyncSettings = SyncSettings()
+    slack: SlackSettings = SlackSettings()
     web: WebSettings = WebSettings()
 
     @property
@@ -327,6 +449,29 @@ class Settings(BaseSettings):
     @property
     def embeddings_key(self) -> str:
         return self.embeddings.api_key.get_secret_value() or os.environ.get("OPENAI_API_KEY", "")
+
+    @property
+    def slack_bot_token(self) -> str:
+        return self.slack.bot_token.get_secret_value() or os.environ.get("SLACK_BOT_TOKEN", "")
+
+    @property
+    def slack_app_token(self) -> str:
+        return self.slack.app_token.get_secret_value() or os.environ.get("SLACK_APP_TOKEN", "")
+
+    @property
+    def slack_signing_secret(self) -> str:
+        secret = self.slack.signing_secret.get_secret_value()
+        return secret or os.environ.get("SLACK_SIGNING_SECRET", "")
+
+    @property
+    def slack_api_url(self) -> str:
+        """Ends in a slash, as the SDK joins it."""
+        url = self.slack.api_url or os.environ.get("SLACK_API_URL") or "https://slack.com/api/"
+        return url if url.endswith("/") else url + "/"
+
+    @property
+    def has_slack(self) -> bool:
+        return bool(self.slack_bot_token or self.slack.client_id)
 
     @classmethod
     def settings_customise_sources(
@@ -423,7 +568,11 @@ def _unknown_variables() -> list[str]:
 def _broken_lists() -> list[str]:
     lists = {
         f"{ENV_PREFIX}{group}__{n}".upper()
-        for group, fields in (("WEB", WebSettings), ("SYNC", SyncSettings))
+        for group, fields in (
+            ("WEB", WebSettings),
+            ("SYNC", SyncSettings),
+            ("SLACK", SlackSettings),
+        )
         for n, f in fields.model_fields.items()
         if isinstance(f.default, tuple)
     }

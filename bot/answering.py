@@ -6,10 +6,15 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from bot.follow_up import is_follow_up, stand_alone
+from bot import texts
+from bot.asked_of_file import asked_of_file
+from bot.context import TurnContext
+from bot.follow_up import is_follow_up, leans_on_others, stand_alone
 from bot.messages import Session, Turn
+from bot.surroundings import Said
 from retrieval.access import AccessScope
 from retrieval.analysis import language_of
+from retrieval.beside import Beside
 from retrieval.components import Question
 from retrieval.errors import ModelError
 from retrieval.grounding import ProgressCallback
@@ -23,6 +28,8 @@ _REWRITE_TOKENS = 200
 _REWRITE_TIMEOUT_S = 15
 _HISTORY_TURNS = 4
 
+_NO_CONTEXT = TurnContext()
+
 
 @dataclass(frozen=True, slots=True)
 class Answered:
@@ -30,21 +37,26 @@ class Answered:
     An answer, and the stand-alone question that it answers.
 
     Attributes:
-        chunk_ids: Every passage that the answer cites, and those of the earlier turns it built upon:
-            what the model was told of them may show in its wording.
+        standalone: As it was searched.
+        topic: The same without what others said in the thread, which is nobody's to keep.
+        chunk_ids: Every passage of the store that the answer cites, and those of the earlier turns it
+            built upon: what the model was told of them may show in its wording.
+        is_kept: The answer owes nothing to what is kept nowhere.
     """
 
     answer: Answer
     standalone: str
+    topic: str
     chunk_ids: tuple[str, ...]
+    is_kept: bool = True
 
     def as_turn(self, question: str, *, event_id: str) -> Turn:
         """What a session keeps of it; *question* as the person wrote it."""
         return Turn(
             event_id=event_id,
             question=question,
-            standalone=self.standalone,
-            answer=self.answer.text,
+            standalone=self.topic,
+            answer=self.answer.text if self.is_kept else texts.NOT_KEPT[self.answer.language],
             chunk_ids=self.chunk_ids,
             language=self.answer.language,
             at=datetime.now(UTC),
@@ -71,30 +83,40 @@ class Answerer:
         session: Session,
         scope: AccessScope,
         *,
+        language: Language | None = None,
+        context: TurnContext = _NO_CONTEXT,
         on_progress: ProgressCallback | None = None,
     ) -> Answered:
         """
+        Args:
+            language: Of the answer; None for that of *text*.
+
         Raises:
             StoreUnavailable: If the store does not answer.
             ModelUnavailable: If the embedder does not answer.
         """
         turns = (await self._still_allowed(session, scope))[-_HISTORY_TURNS:]
-        if not is_follow_up(text, turns):
+        # What points at something points at the file that lies beside it.
+        if context.attached or not is_follow_up(text, turns):
             turns = []
-        question, usage = await self._understood(text, turns)
+        said = _said_for(text, context)
+        question, usage = await self._understood(text, turns, said)
+        question = await _with_context(question, context)
+        question = replace(question, language=language or question.language)
         answer = await self._pipeline.ask(question, scope, on_progress=on_progress)
+        drawn_upon = {*(citation.chunk.id for citation in answer.citations), *answer.consulted}
+        transient = {chunk.id for chunk in question.beside.chunks}
+        chunk_ids = [
+            *(citation.chunk.id for citation in answer.citations),
+            *answer.consulted,
+            *(chunk_id for turn in turns for chunk_id in turn.chunk_ids),
+        ]
         return Answered(
             replace(answer, usage=_sum(usage, answer.usage)),
             question.standalone,
-            chunk_ids=tuple(
-                dict.fromkeys(
-                    [
-                        *(citation.chunk.id for citation in answer.citations),
-                        *answer.consulted,
-                        *(chunk_id for turn in turns for chunk_id in turn.chunk_ids),
-                    ]
-                )
-            ),
+            topic=stand_alone(text, turns) if said or context.attached else question.standalone,
+            chunk_ids=tuple(i for i in dict.fromkeys(chunk_ids) if i not in transient),
+            is_kept=drawn_upon.isdisjoint(transient),
         )
 
     async def would_add(self, standalone: str, wider: AccessScope, shown: AccessScope) -> bool:
@@ -115,25 +137,56 @@ class Answerer:
         )
         return [turn for turn in session.turns if allowed.issuperset(turn.chunk_ids)]
 
-    async def _understood(self, text: str, turns: Sequence[Turn]) -> tuple[Question, Usage | None]:
-        """The question with what it takes from *turns*, none for a question that stands alone."""
+    async def _understood(
+        self, text: str, turns: Sequence[Turn], said: Sequence[Said]
+    ) -> tuple[Question, Usage | None]:
+        """The question with what it takes from *turns* and *said*, none for one that stands alone."""
         language = language_of(text)
         history = tuple(Exchange(turn.question, turn.answer) for turn in turns)
-        searches: tuple[str, ...] = (stand_alone(text, turns),)
+        recent = [one.text for one in said if not turns or one.at > turns[-1].at]
+        searches: tuple[str, ...] = (stand_alone(text, turns, recent),)
         usage: Usage | None = None
-        if self._model is not None and turns:
-            forms, usage = await _rewritten(self._model, text, history)
+        if self._model is not None and (turns or said):
+            words = [one.text for one in said]
+            forms, usage = await _rewritten(self._model, text, history, words)
             if language in forms:
                 own = forms.pop(language)
                 searches = (own, *forms.values())
+                # Who answers does not see what people said, and could not tell what is asked.
+                text = own if said else text
         return Question(text, language, searches, history), usage
 
 
+def _said_for(text: str, context: TurnContext) -> tuple[Said, ...]:
+    """What people said, for a question that leans on it and not on a file."""
+    return context.earlier if not context.attached and leans_on_others(text) else ()
+
+
+async def _with_context(question: Question, context: TurnContext) -> Question:
+    """The question, what comes with it, and what a live search for it finds."""
+    attached = context.attached
+    if not attached:
+        live = await context.live(question.standalone)
+        return replace(question, beside=Beside(live, hints=context.hints))
+    asked = asked_of_file(question.text)
+    live = () if asked.is_whole_subject else await context.live(asked.rest)
+    return replace(
+        question,
+        searches=(asked.rest, *question.searches[1:]),
+        beside=Beside(
+            (*attached, *live),
+            is_subject=asked.is_subject,
+            is_whole_subject=asked.is_whole_subject,
+            hints=context.hints,
+        ),
+    )
+
+
 async def _rewritten(
-    model: LanguageModel, text: str, history: Sequence[Exchange]
+    model: LanguageModel, text: str, history: Sequence[Exchange], said: Sequence[str]
 ) -> tuple[dict[Language, str], Usage | None]:
     reply, usage = "", None
-    stream = model.stream(rewrite_messages(text, history), max_tokens=_REWRITE_TOKENS)
+    stream = model.stream(rewrite_messages(text, history, said), max_tokens=_REWRITE_TOKENS)
     try:
         async with asyncio.timeout(_REWRITE_TIMEOUT_S), aclosing(stream) as parts:  # type: ignore[type-var]
             async for part in parts:

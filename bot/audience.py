@@ -25,11 +25,13 @@ class AudienceScope:
         checked: False when somebody's access, or who reads, could not be established: only public
             knowledge is left, and the reply says so.
         size: How many people were asked about.
+        is_open: More people may join and read back; the scope is narrow enough for each of them.
     """
 
     scope: AccessScope
     checked: bool
     size: int
+    is_open: bool = False
 
 
 def scope_of_readers(readers: Iterable[Reader | None], *, max_clauses: int = 200) -> AudienceScope:
@@ -91,7 +93,22 @@ class Audience:
         readers = await self._readers(list(dict.fromkeys([*room.members, asker])))
         joining = [anyone_who_can_join(conversation.tenant)] if is_public else []
         scope = scope_of_readers([*readers, *joining])
-        return AudienceScope(scope.scope, scope.checked, len(readers))
+        return AudienceScope(scope.scope, scope.checked, len(readers), is_open=is_public)
+
+    async def reads(self, user: UserRef, conversation: ConversationRef) -> bool:
+        """Whether *user* is a reader of a shared conversation; False when that cannot be established."""
+        room = await self._room(conversation)
+        if room is None:
+            return False
+        if user in room.members:
+            return True
+        if room.kind is not ConversationKind.PUBLIC:
+            return False
+        try:
+            person = await self._directory.person(user)
+        except DirectoryUnavailable:
+            return False
+        return person is not None and person.is_employee
 
     async def _room(self, conversation: ConversationRef) -> Room | None:
         try:

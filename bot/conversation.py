@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,14 +11,17 @@ import structlog
 from bot import texts
 from bot.answering import Answered, Answerer
 from bot.audience import Audience, AudienceScope
-from bot.commands import Command, command_in
+from bot.command_replies import Commands
+from bot.commands import Command, CommandCall, parse
+from bot.context import ContextReader, TurnContext
 from bot.delivery import Delivery
 from bot.errors import StateUnavailable, TryLater
-from bot.memory import Memory
-from bot.messages import ConversationKind, IncomingMessage, Reply, ReplyKind
+from bot.memory import Memory, private_key, shared_key
+from bot.messages import ConversationKind, IncomingMessage, Reply, ReplyKind, Turn
+from bot.preferences import Languages, language_of_message
+from bot.recording import Recorder, answer_id
 from bot.state import State
 from retrieval.access import AccessScope
-from retrieval.analysis import language_of
 from retrieval.errors import ModelError, StoreError, StoreUnavailable
 from retrieval.ingest.clean import visible
 from retrieval.store import ChunkStore
@@ -31,9 +33,20 @@ MAX_QUESTION_CHARACTERS = 8_000
 
 _PAUSE_S = 2.0
 
+# However much somebody asks, they must be able to learn how, and to have it forgotten.
+_UNCOUNTED = (Command.HELP, Command.UNKNOWN, Command.FORGET, Command.FORGET_ME)
+
 
 class ReadersChanged(Exception):
     """Somebody who reads the reply now may not see what it was written from."""
+
+
+class NothingToRead(Exception):
+    """The question is about files alone, and none of them could be read."""
+
+    def __init__(self, context: TurnContext) -> None:
+        super().__init__()
+        self.context = context
 
 
 class ConversationManager:
@@ -44,6 +57,7 @@ class ConversationManager:
     in the session.
 
     Args:
+        context: Reads what lies around a message; None: a message is all there is.
         turn_timeout_s: Longest time for one turn.
         patience_s: While a question is younger than this, it waits for a store or a Redis that does
             not answer.
@@ -57,6 +71,10 @@ class ConversationManager:
         audience: Audience,
         store: ChunkStore,
         state: State,
+        languages: Languages,
+        commands: Commands,
+        recorder: Recorder,
+        context: ContextReader | None = None,
         turn_timeout_s: float = 90,
         patience_s: float = 60,
         questions_per_minute: int = 30,
@@ -65,6 +83,10 @@ class ConversationManager:
         self._audience = audience
         self._store = store
         self._state = state
+        self._languages = languages
+        self._commands = commands
+        self._recorder = recorder
+        self._context = context or ContextReader()
         self._turn_timeout_s = turn_timeout_s
         self._patience_s = patience_s
         self._questions_per_minute = questions_per_minute
@@ -80,11 +102,14 @@ class ConversationManager:
             TryLater: The store, or Redis, is away for the moment.
             ChannelUnavailable: The reply could not be shown.
         """
-        message = replace(message, text=visible(message.text))
-        language = language_of_message(message)
+        message = _worded(message)
+        if not message.text.strip():
+            # Whoever only calls the bot into a thread wants an answer to what was just asked there.
+            message = _worded(replace(message, text=await self._context.last_said(message)))
+        language = await self.language_of(message)
         immediate = await self._immediate_reply(message, language, is_retry=reply.has_begun)
         if immediate is not None:
-            await reply.show(notice(immediate, language))
+            await reply.show(immediate)
             return None
         if not reply.has_begun:
             await reply.show(Reply(ReplyKind.STATUS, texts.SEARCHING[language], language))
@@ -92,6 +117,10 @@ class ConversationManager:
         if answered is None or message.conversation.kind is ConversationKind.DIRECT:
             return None
         return answered.standalone if reply.limits.has_private_replies else None
+
+    async def language_of(self, message: IncomingMessage) -> Language:
+        """In which its author is spoken to."""
+        return await self._languages.of(message)
 
     async def answer_in_private(
         self, message: IncomingMessage, standalone: str, reply: Delivery
@@ -105,7 +134,11 @@ class ConversationManager:
         Args:
             standalone: What `answer` returned.
         """
-        message = replace(message, text=visible(message.text))
+        started = time.perf_counter()
+        message = _worded(message)
+        if not message.text.strip():
+            message = replace(message, text=standalone)
+        language = await self.language_of(message)
         shown = (await self._audience_of(message)).scope
         own = await self._audience.scope_of_person(message.user)
         if not own.checked or own.scope == shown:
@@ -113,50 +146,62 @@ class ConversationManager:
         async with asyncio.timeout(self._turn_timeout_s):
             if not await self._answerer.would_add(standalone, own.scope, shown):
                 return
-            key = private_key(message)
+            key = private_key(message.conversation, message.user)
             memory = Memory(self._state, must_have=True)
             session = (await memory.load(key)).without(message.event_id)
-            answered = await self._answerer.answer(message.text, session, own.scope)
+            context = await self._context.read(message)
+            if context.is_all_of(message.text):
+                return
+            answered = await self._answerer.answer(
+                message.text, session, own.scope, language=language, context=context
+            )
         if answered.answer.band is not Band.ANSWERED:
             return
         now = (await self._audience.scope_of_person(message.user)).scope
         if not await self._may_read_all(answered.chunk_ids, now):
             return
-        turn = answered.as_turn(message.text, event_id=message.event_id)
-        await memory.save(key, session.with_turn(turn))
-        await reply.show(Reply.of(answered.answer, feedback_id=uuid.uuid4().hex))
+        await memory.save(key, session.with_turn(_turn(answered, message)))
+        took_s = time.perf_counter() - started
+        await self._recorder.note(message, answered, own, is_private=True, took_s=took_s)
+        id = answer_id(message, is_private=True)
+        await reply.show(Reply.of(answered.answer, feedback_id=id))
 
     async def _immediate_reply(
         self, message: IncomingMessage, language: Language, *, is_retry: bool
-    ) -> str | None:
-        """The text for what needs no search, or None for a question."""
+    ) -> Reply | None:
+        """What needs no answer from the documents, or None for a question."""
         if not message.text.strip():
-            return texts.EMPTY[language]
+            return notice(texts.EMPTY[language], language)
         if len(message.text) > MAX_QUESTION_CHARACTERS:
-            return texts.TOO_LONG[language].format(
-                length=len(message.text), limit=MAX_QUESTION_CHARACTERS
-            )
-        match command_in(message.text):
-            case Command.HELP:
-                return texts.HELP[language]
-            case Command.FORGET:
-                return await self._forget(message, language)
-        if is_retry:
-            return None
+            text = texts.TOO_LONG[language]
+            text = text.format(length=len(message.text), limit=MAX_QUESTION_CHARACTERS)
+            return notice(text, language)
+        call = parse(message.text)
+        is_counted = not is_retry and (call is None or call.command not in _UNCOUNTED)
+        if is_counted and not await self._is_allowed(message):
+            return notice(texts.TOO_MANY[language], language)
+        return None if call is None else await self._obey(call, message, language)
+
+    async def _is_allowed(self, message: IncomingMessage) -> bool:
         user = f"{message.user.tenant}/{message.user.id}"
         try:
-            allowed = await self._state.allow(user, limit=self._questions_per_minute, per_s=60)
+            return await self._state.allow(user, limit=self._questions_per_minute, per_s=60)
         except StateUnavailable:
-            return None
-        return None if allowed else texts.TOO_MANY[language]
+            return True
 
-    async def _forget(self, message: IncomingMessage, language: Language) -> str:
+    async def _obey(self, call: CommandCall, message: IncomingMessage, language: Language) -> Reply:
         try:
-            await self._state.forget_session(_shared_key(message))
-            await self._state.forget_session(private_key(message))
-        except StateUnavailable:
-            return texts.MEMORY_OFF[language]
-        return texts.FORGOTTEN[language]
+            async with asyncio.timeout(self._turn_timeout_s):
+                reply = await self._commands.reply(call, message, language)
+        except TimeoutError:
+            log.warning("command.timed_out", command=call.command)
+            text = texts.TIMED_OUT[language].format(seconds=self._turn_timeout_s)
+            return notice(text, language)
+        except StoreError as error:
+            log.warning("command.store_unavailable", command=call.command, error=str(error))
+            return notice(texts.STORE_DOWN[language], language)
+        log.info("command.replied", command=call.command)
+        return reply
 
     async def _reply(
         self, message: IncomingMessage, reply: Delivery, language: Language
@@ -165,12 +210,15 @@ class ConversationManager:
         started = time.perf_counter()
         try:
             async with asyncio.timeout(self._turn_timeout_s):
-                answered = await self._answer(message, reply)
+                answered = await self._answer(message, reply, language)
             log.info("turn.answered", took_s=round(time.perf_counter() - started, 3))
             return answered
         except TimeoutError:
             failure = texts.TIMED_OUT[language].format(seconds=self._turn_timeout_s)
             log.warning("turn.timed_out")
+        except NothingToRead as error:
+            failure = " ".join(error.context.notices(language))
+            log.info("turn.nothing_to_read")
         except ReadersChanged:
             failure = texts.READERS_CHANGED[language]
             log.warning("turn.readers_changed")
@@ -192,46 +240,62 @@ class ConversationManager:
     def _is_patient(self, message: IncomingMessage) -> bool:
         return (datetime.now(UTC) - message.sent_at).total_seconds() < self._patience_s
 
-    async def _answer(self, message: IncomingMessage, reply: Delivery) -> Answered:
+    async def _answer(
+        self, message: IncomingMessage, reply: Delivery, language: Language
+    ) -> Answered:
+        context = await self._context.read(message)
+        if context.lacks_its_subject(message.text):
+            raise NothingToRead(context)
         try:
-            return await self._answer_everybody(message, reply)
+            return await self._answer_everybody(message, reply, language, context)
         except ReadersChanged:
             # Once more for those who read now; if they change again, nobody is answered.
-            return await self._answer_everybody(message, reply)
+            return await self._answer_everybody(message, reply, language, context)
 
-    async def _answer_everybody(self, message: IncomingMessage, reply: Delivery) -> Answered:
+    async def _answer_everybody(
+        self, message: IncomingMessage, reply: Delivery, language: Language, context: TurnContext
+    ) -> Answered:
+        started = time.perf_counter()
         memory = Memory(self._state, must_have=self._is_patient(message))
         audience = await self._audience_of(message)
-        session = (await memory.load(_shared_key(message))).without(message.event_id)
+        key = shared_key(message.conversation)
+        session = (await memory.load(key)).without(message.event_id)
         last_update = time.monotonic()
 
         async def show(text: str, citations: tuple[Citation, ...]) -> None:
             nonlocal last_update
             if time.monotonic() - last_update < reply.limits.min_update_interval_s:
                 return
-            shown = [citation.chunk.id for citation in citations]
+            # What came with the message has the message's own readers.
+            shown = [c.chunk.id for c in citations if not c.chunk.is_transient]
             # Half an answer may owe its wording to more than it cites so far: any change stops it.
             await self._require_same_readers(message, audience, shown, strictly=True)
-            partial = Reply(ReplyKind.PARTIAL, text, language_of(message.text), citations)
+            partial = Reply(ReplyKind.PARTIAL, text, language, citations)
             await reply.show(partial)
             last_update = time.monotonic()
 
         answered = await self._answerer.answer(
-            message.text, session, audience.scope, on_progress=show
+            message.text,
+            session,
+            audience.scope,
+            language=language,
+            context=context,
+            on_progress=show,
         )
         await self._require_same_readers(message, audience, answered.chunk_ids)
-        turn = answered.as_turn(message.text, event_id=message.event_id)
-        await memory.save(_shared_key(message), session.with_turn(turn))
-        language = answered.answer.language
+        await memory.save(key, session.with_turn(_turn(answered, message)))
+        took_s = time.perf_counter() - started
+        await self._recorder.note(message, answered, audience, is_private=False, took_s=took_s)
         notices = [
             answered.answer.notice,
+            *context.notices(language),
             None if audience.checked else texts.UNCHECKED[language],
             texts.MEMORY_OFF[language] if memory.failed else None,
         ]
         await reply.show(
             Reply.of(
                 replace(answered.answer, notice=" ".join(filter(None, notices)) or None),
-                feedback_id=uuid.uuid4().hex,
+                feedback_id=answer_id(message, is_private=False),
             )
         )
         return answered
@@ -265,21 +329,18 @@ class ConversationManager:
         return len(await self._store.fetch(chunk_ids, scope)) == len(chunk_ids)
 
 
+def _worded(message: IncomingMessage) -> IncomingMessage:
+    """With its visible text; a file without a word asks what it says."""
+    text = visible(message.text)
+    if not text.strip() and message.attachments:
+        text = texts.ATTACHED_ALONE[language_of_message(message)]
+    return replace(message, text=text)
+
+
 def notice(text: str, language: Language) -> Reply:
     return Reply(ReplyKind.NOTICE, text, language)
 
 
-def private_key(message: IncomingMessage) -> str:
-    """What one person is told in private beside a shared conversation is a conversation of its own."""
-    return f"{message.conversation.key}:private:{message.user.id}"
-
-
-def language_of_message(message: IncomingMessage) -> Language:
-    """Of what was written; of the person's settings when nothing was."""
-    if visible(message.text).strip():
-        return language_of(message.text)
-    return message.locale or Language.ENGLISH
-
-
-def _shared_key(message: IncomingMessage) -> str:
-    return message.conversation.key
+def _turn(answered: Answered, message: IncomingMessage) -> Turn:
+    turn = answered.as_turn(message.text, event_id=message.event_id)
+    return replace(turn, asker=message.user)

@@ -7,6 +7,7 @@ from bot.messages import Turn
 from retrieval.analysis import content_tokens, is_chinese
 
 _MAX_STANDALONE_CHARACTERS = 400
+_LAST_SAID = 3
 
 _OPENING = re.compile(
     r"^\s*(?:and|but|or|so|also|then|what about|how about|what if|which one|same|why\b.{0,12}$|"
@@ -25,14 +26,17 @@ _CLOSING_PARTICLE = re.compile(r"呢[？?]?\s*$")
 
 
 def is_follow_up(question: str, turns: Sequence[Turn]) -> bool:
+    """True when *question* needs *turns* to be understood."""
+    return bool(turns) and leans_on_others(question)
+
+
+def leans_on_others(question: str) -> bool:
     """
-    True when *question* needs the conversation to be understood.
+    Whether *question* can only be understood by what was said before it, whoever said it.
 
     It opens like a continuation, points at something said before, or is too short to mean anything
     by itself.
     """
-    if not turns:
-        return False
     if _OPENING.search(question) or _CLOSING_PARTICLE.search(question):
         return True
     content = content_tokens(question)
@@ -44,14 +48,18 @@ def is_follow_up(question: str, turns: Sequence[Turn]) -> bool:
     return is_short or points_back
 
 
-def stand_alone(question: str, turns: Sequence[Turn]) -> str:
+def stand_alone(question: str, turns: Sequence[Turn], said: Sequence[str] = ()) -> str:
     """
-    *question* with the topic of the last turn before it.
+    *question* with the topic of what came before it: of what people said last, else of the last turn.
 
     The question comes last and the topic is cut, so that over a long conversation what is asked
     now outweighs where it began.
+
+    Args:
+        said: What people wrote since the last turn, oldest first.
     """
-    if not is_follow_up(question, turns):
+    if not (turns or said) or not leans_on_others(question):
         return question
+    topic = " ".join(said[-_LAST_SAID:]) if said else turns[-1].standalone
     room = max(0, _MAX_STANDALONE_CHARACTERS - len(question))
-    return f"{turns[-1].standalone[-room:]} {question}" if room else question
+    return f"{topic[-room:]} {question}" if room else question

@@ -1,8 +1,18 @@
-"""What a turn remembers of a conversation, and that it could not."""
+"""What a turn remembers of a conversation, under which key, and that it could not."""
 
 from bot.errors import StateUnavailable
-from bot.messages import Session
+from bot.messages import ConversationRef, Session, UserRef
 from bot.state import State
+
+
+def shared_key(conversation: ConversationRef) -> str:
+    """What everybody in a conversation has read."""
+    return conversation.key
+
+
+def private_key(conversation: ConversationRef, user: UserRef) -> str:
+    """What one person is told in private beside a shared conversation is a conversation of its own."""
+    return f"{conversation.key}:private:{user.id}"
 
 
 class Memory:

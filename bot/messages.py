@@ -16,6 +16,11 @@ class UserRef:
     tenant: str
     id: str
 
+    @property
+    def key(self) -> str:
+        """Stable text that identifies the person; safe inside a Redis key, and tells nobody who it is."""
+        return _digest(self.tenant, self.id)
+
 
 class ConversationKind(StrEnum):
     DIRECT = "direct"
@@ -38,13 +43,39 @@ class ConversationRef:
     @property
     def key(self) -> str:
         """Stable text that identifies the conversation; safe inside a Redis key and a log line."""
-        parts = [self.platform, self.tenant, self.channel, self.thread or ""]
-        return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
+        return _digest(self.platform, self.tenant, self.channel, self.thread or "")
+
+    @property
+    def place_key(self) -> str:
+        """Like `key`, for the channel with all its threads."""
+        return _digest(self.platform, self.tenant, self.channel)
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that came with a message. Its content stays on the platform until a turn reads it."""
+
+    id: str
+    name: str
+    media_type: str
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
 class IncomingMessage:
-    """Something that was said to the bot. *event_id* is equal for every delivery of the same message."""
+    """
+    Something that was said to the bot. *event_id* is equal for every delivery of the same message.
+
+    Attributes:
+        locale: The person's language setting, for texts that answer no question.
+        looking_at: Ids of what the person has open beside the conversation: a hint for ranking, never
+            a right to read.
+        is_mid_thread: Others wrote in this thread before the bot was addressed.
+    """
 
     event_id: str
     user: UserRef
@@ -52,7 +83,9 @@ class IncomingMessage:
     text: str
     sent_at: datetime
     locale: Language | None = None
-    """The person's language setting, for texts that answer no question."""
+    attachments: tuple[Attachment, ...] = ()
+    looking_at: tuple[str, ...] = ()
+    is_mid_thread: bool = False
 
 
 class ReplyKind(StrEnum):
@@ -123,6 +156,7 @@ class Turn:
         standalone: The question as it was searched, with what earlier turns supplied.
         chunk_ids: Every passage that the reply cites, or that the turns it built upon do; the turn is
             only used while all may be read.
+        asker: Who can have it forgotten; None where an older version kept it.
     """
 
     event_id: str
@@ -132,6 +166,7 @@ class Turn:
     chunk_ids: tuple[str, ...]
     language: Language
     at: datetime
+    asker: UserRef | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +184,21 @@ class Session:
         """What was remembered before that message."""
         return replace(self, turns=tuple(t for t in self.turns if t.event_id != event_id))
 
+    def without_turns_of(self, user: UserRef) -> Self:
+        return replace(self, turns=tuple(t for t in self.turns if t.asker != user))
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """
+    How somebody wants to be spoken to.
+
+    Attributes:
+        language: Of all that is said to them; None for the language of each question.
+    """
+
+    language: Language | None = None
+
 
 class Rating(StrEnum):
     HELPFUL = "helpful"
@@ -157,8 +207,32 @@ class Rating(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
+    """
+    What somebody thinks of an answer, or reports.
+
+    Attributes:
+        feedback_id: Of the answer that is rated. A report has an id of its own, so that it replaces
+            no rating and no other report.
+        about: For a report: the answer that came last before it, if there was one.
+    """
+
     feedback_id: str
     user: UserRef
     rating: Rating
     at: datetime
     comment: str = ""
+    about: str | None = None
+
+    _REPORT = "report:"
+
+    @classmethod
+    def report(
+        cls, event_id: str, user: UserRef, at: datetime, text: str, about: str | None
+    ) -> Self:
+        """*event_id*: of the message that it was made with."""
+        id = cls._REPORT + event_id
+        return cls(id, user, Rating.UNHELPFUL, at, comment=text, about=about)
+
+    @property
+    def is_report(self) -> bool:
+        return self.feedback_id.startswith(self._REPORT)

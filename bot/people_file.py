@@ -1,6 +1,7 @@
 """A file of people, groups and conversations, read into values. What is doubtful is an error."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
@@ -32,9 +33,22 @@ _CLEARANCES = {
 _SECTIONS = ("groups", "users", "conversations")
 # An access list may lie in the same file; it is no business of ours.
 _OTHERS_SECTIONS = ("documents", "rule")
-_USER_KEYS = ("name", "name_zh", "title", "title_zh", "kind", "clearance", "groups")
+_USER_KEYS = (
+    "name",
+    "name_zh",
+    "title",
+    "title_zh",
+    "kind",
+    "clearance",
+    "groups",
+    "email",
+    "slack",
+)
 _GROUP_KEYS = ("members", "groups")
 _CONVERSATION_KEYS = ("kind", "members")
+_SLACK = "slack:"
+_SLACK_ACCOUNT = re.compile(r"[TE][A-Z0-9]+/[UW][A-Z0-9]+")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 
 class PeopleFileError(ValueError):
@@ -43,10 +57,18 @@ class PeopleFileError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Everybody and every conversation in a file, by id and by channel name."""
+    """
+    Everybody and every conversation in a file, by id and by channel name.
+
+    Attributes:
+        by_account: By what other systems call them, such as `slack:T0123/U0123`.
+        by_email: By address, case folded.
+    """
 
     persons: Mapping[str, Person]
     rooms: Mapping[str, Room]
+    by_account: Mapping[str, Person]
+    by_email: Mapping[str, Person]
 
 
 def read_people(text: str, tenant: str) -> People:
@@ -66,7 +88,12 @@ def read_people(text: str, tenant: str) -> People:
         _text(name, "conversations"): _room(name, entry, f"conversations.{name}", persons, tenant)
         for name, entry in _mapping(file, "conversations").items()
     }
-    return People(persons, rooms)
+    return People(
+        persons,
+        rooms,
+        _by_name(users, persons, "slack", _slack_accounts),
+        _by_name(users, persons, "email", _emails),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +145,9 @@ def _holders(parents: Mapping[str, set[str]]) -> dict[str, frozenset[str]]:
 
 
 def _person(id: str, entry: Any, at: str, groups: _Groups, tenant: str) -> Person:
+    if id.startswith(_SLACK):
+        # Accounts there bring their rights with them; an id like theirs would share them.
+        raise PeopleFileError(f"{at}: name the account under the key `slack` of its owner")
     if isinstance(entry, list):
         entry = _from_plain_list(_names(entry, at))
     entry = entry or {}
@@ -142,7 +172,40 @@ def _person(id: str, entry: Any, at: str, groups: _Groups, tenant: str) -> Perso
         reader=Reader(_principals(id, names, kind, tenant, at), clearance),
         is_employee=kind == "employee",
         groups=tuple(sorted(names)),
+        company_id=id,
     )
+
+
+def _by_name(
+    users: Mapping[str, Any],
+    persons: Mapping[str, Person],
+    key: str,
+    names: Callable[[Any, str], Iterable[str]],
+) -> dict[str, Person]:
+    """Everybody by what stands under *key*; nothing may stand there for two people."""
+    found: dict[str, Person] = {}
+    for id, entry in users.items():
+        at = f"users.{id}.{key}"
+        for name in names(entry.get(key) if isinstance(entry, dict) else None, at):
+            if found.setdefault(name, persons[id]) is not persons[id]:
+                raise PeopleFileError(f"{at}: {found[name].ref.id!r} has the same")
+    return found
+
+
+def _slack_accounts(value: Any, at: str) -> list[str]:
+    accounts = [_text(value, at)] if isinstance(value, str) else _names(value, at)
+    for account in accounts:
+        if not _SLACK_ACCOUNT.fullmatch(account):
+            raise PeopleFileError(f"{at}: {account!r} does not look like T0123ABC/U0123ABC")
+    return [_SLACK + account for account in accounts]
+
+
+def _emails(value: Any, at: str) -> list[str]:
+    if value is None:
+        return []
+    if not _EMAIL.fullmatch(_text(value, at)):
+        raise PeopleFileError(f"{at}: {value!r} is no e-mail address")
+    return [value.casefold()]
 
 
 def _from_plain_list(names: list[str]) -> dict[str, Any]:

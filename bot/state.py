@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from bot.messages import Feedback, Session
+from bot.messages import Feedback, Preferences, Session, UserRef
 
 
 class State(Protocol):
@@ -22,6 +22,14 @@ class State(Protocol):
 
     async def forget_session(self, key: str) -> None: ...
 
+    async def sessions_of(self, user: UserRef) -> list[str]:
+        """Keys of the sessions with a turn that *user* asked for; some may be forgotten by now."""
+        ...
+
+    async def preferences(self, user: UserRef) -> Preferences: ...
+
+    async def save_preferences(self, user: UserRef, preferences: Preferences) -> None: ...
+
     async def allow(self, key: str, *, limit: int, per_s: int) -> bool:
         """Count one use of *key*; False when it is more than *limit* within *per_s* seconds."""
         ...
@@ -31,6 +39,10 @@ class State(Protocol):
         ...
 
     async def feedback(self) -> list[Feedback]: ...
+
+    async def forget_feedback(self, user: UserRef) -> None:
+        """All that *user* has said of answers or reported."""
+        ...
 
     async def close(self) -> None: ...
 
@@ -49,6 +61,7 @@ class InMemoryState:
         self._sessions: dict[str, tuple[float, Session]] = {}
         self._uses: dict[str, list[float]] = {}
         self._feedback: dict[tuple[str, str, str], Feedback] = {}
+        self._preferences: dict[UserRef, Preferences] = {}
 
     async def load_session(self, key: str) -> Session:
         expires_at, session = self._sessions.get(key, (0.0, Session()))
@@ -59,6 +72,19 @@ class InMemoryState:
 
     async def forget_session(self, key: str) -> None:
         self._sessions.pop(key, None)
+
+    async def sessions_of(self, user: UserRef) -> list[str]:
+        return [
+            key
+            for key, (_, session) in self._sessions.items()
+            if any(turn.asker == user for turn in session.turns)
+        ]
+
+    async def preferences(self, user: UserRef) -> Preferences:
+        return self._preferences.get(user, Preferences())
+
+    async def save_preferences(self, user: UserRef, preferences: Preferences) -> None:
+        self._preferences[user] = preferences
 
     async def allow(self, key: str, *, limit: int, per_s: int) -> bool:
         now = self._clock()
@@ -72,6 +98,9 @@ class InMemoryState:
 
     async def feedback(self) -> list[Feedback]:
         return sorted(self._feedback.values(), key=lambda f: f.at)
+
+    async def forget_feedback(self, user: UserRef) -> None:
+        self._feedback = {k: f for k, f in self._feedback.items() if f.user != user}
 
     async def close(self) -> None:
         return None

@@ -6,10 +6,12 @@ from typing import Any
 import structlog
 
 from bot.messages import (
+    Attachment,
     ConversationKind,
     ConversationRef,
     Feedback,
     IncomingMessage,
+    Preferences,
     Rating,
     Session,
     Turn,
@@ -35,6 +37,7 @@ def encode_session(session: Session) -> str:
                     "chunk_ids": turn.chunk_ids,
                     "language": turn.language,
                     "at": turn.at.isoformat(),
+                    "asker": [turn.asker.tenant, turn.asker.id] if turn.asker else None,
                 }
                 for turn in session.turns
             ]
@@ -52,6 +55,7 @@ def decode_session(text: str) -> Session:
 
 
 def _turn(values: dict[str, Any]) -> Turn:
+    asker = values.get("asker")
     return Turn(
         event_id=values["event_id"],
         question=values["question"],
@@ -60,6 +64,7 @@ def _turn(values: dict[str, Any]) -> Turn:
         chunk_ids=tuple(values["chunk_ids"]),
         language=Language(values["language"]),
         at=datetime.fromisoformat(values["at"]),
+        asker=UserRef(*asker) if asker else None,
     )
 
 
@@ -72,6 +77,7 @@ def encode_feedback(feedback: Feedback) -> str:
             "rating": feedback.rating,
             "at": feedback.at.isoformat(),
             "comment": feedback.comment,
+            "about": feedback.about,
         }
     )
 
@@ -86,30 +92,44 @@ def decode_feedback(text: str) -> Feedback | None:
             rating=Rating(values["rating"]),
             at=datetime.fromisoformat(values["at"]),
             comment=values["comment"],
+            about=values.get("about"),
         )
     except (ValueError, KeyError, TypeError):
         log.warning("feedback.unreadable", size_bytes=len(text))
         return None
 
 
+def encode_preferences(preferences: Preferences) -> str:
+    return _json.encode({"language": preferences.language})
+
+
+def decode_preferences(text: str) -> Preferences:
+    """The preferences in *text*; none when another version wrote it."""
+    try:
+        language = _json.decode(text)["language"]
+        return Preferences(Language(language) if language else None)
+    except (ValueError, KeyError, TypeError):
+        log.warning("preferences.unreadable", size_bytes=len(text))
+        return Preferences()
+
+
 def encode_message(message: IncomingMessage, **more: str) -> str:
     """*more*: what else belongs to it, as `decode_message` returns it."""
-    where = message.conversation
     return _json.encode(
         {
             "event_id": message.event_id,
             "tenant": message.user.tenant,
             "user": message.user.id,
-            "conversation": {
-                "platform": where.platform,
-                "tenant": where.tenant,
-                "channel": where.channel,
-                "kind": where.kind,
-                "thread": where.thread,
-            },
+            "conversation": conversation_values(message.conversation),
             "text": message.text,
             "sent_at": message.sent_at.isoformat(),
             "locale": message.locale,
+            "attachments": [
+                [file.id, file.name, file.media_type, file.size_bytes]
+                for file in message.attachments
+            ],
+            "looking_at": message.looking_at,
+            "is_mid_thread": message.is_mid_thread,
             "more": more,
         }
     )
@@ -124,21 +144,39 @@ def decode_message(text: str) -> tuple[IncomingMessage, dict[str, str]]:
     """
     try:
         values = _json.decode(text)
-        where = values["conversation"]
         message = IncomingMessage(
             event_id=values["event_id"],
             user=UserRef(values["tenant"], values["user"]),
-            conversation=ConversationRef(
-                platform=where["platform"],
-                tenant=where["tenant"],
-                channel=where["channel"],
-                kind=ConversationKind(where["kind"]),
-                thread=where["thread"],
-            ),
+            conversation=conversation_in(values["conversation"]),
             text=values["text"],
             sent_at=datetime.fromisoformat(values["sent_at"]),
             locale=Language(values["locale"]) if values["locale"] else None,
+            # What was put before these were thought of has none of them.
+            attachments=tuple(Attachment(*file) for file in values.get("attachments", ())),
+            looking_at=tuple(values.get("looking_at", ())),
+            is_mid_thread=values.get("is_mid_thread", False),
         )
         return message, dict(values["more"])
     except (KeyError, TypeError) as error:
         raise ValueError(f"no message: {error}") from error
+
+
+def conversation_values(conversation: ConversationRef) -> dict[str, Any]:
+    return {
+        "platform": conversation.platform,
+        "tenant": conversation.tenant,
+        "channel": conversation.channel,
+        "kind": conversation.kind,
+        "thread": conversation.thread,
+    }
+
+
+def conversation_in(values: dict[str, Any]) -> ConversationRef:
+    """From `conversation_values`; raises as looking up and parsing do."""
+    return ConversationRef(
+        platform=values["platform"],
+        tenant=values["tenant"],
+        channel=values["channel"],
+        kind=ConversationKind(values["kind"]),
+        thread=values["thread"],
+    )

@@ -1,5 +1,6 @@
 """What the bot says by itself, in both languages."""
 
+from bot.surroundings import Unreadable
 from retrieval.types import Language
 
 EN, ZH = Language.ENGLISH, Language.CHINESE
@@ -64,10 +65,68 @@ FORGOTTEN = {
     EN: "I have forgotten this conversation.",
     ZH: "我已經忘記這段對話了。",
 }
-HELP = {
-    EN: "Ask me anything about the company's documents, in Chinese or English. I answer only from what everyone "
-    "who reads the answer may read, and I cite my sources. Ask follow-up questions in the same thread. "
-    "Write `forget` to make me forget this conversation.",
-    ZH: "用中文或英文問我公司文件裡的任何問題。我只使用所有讀得到這則回答的人都可以閱讀的文件，並附上出處。"
-    "可以在同一個討論串繼續追問。輸入「忘記」就會清除這段對話的記憶。",
+ATTACHED_ALONE = {EN: "What does this file say?", ZH: "這份檔案在說什麼？"}
+"""What is asked by sending a file without a word."""
+
+READ_ONCE = {
+    EN: "I read {names} for this answer only and keep nothing of it; attach it again to ask more.",
+    ZH: "{names} 只用於這次回答，內容不會保留；要繼續追問請再附一次。",
+}
+READ_IN_PART = {
+    EN: "I read only the beginning of {names}.",
+    ZH: "{names} 太長，我只讀了前面的部分。",
+}
+NOT_KEPT = {
+    EN: "(Answered from what came with the question; its content is not kept.)",
+    ZH: "（根據隨問題附上的內容回答，內容不保留。）",
+}
+UNREADABLE = {
+    Unreadable.IMAGE: {
+        EN: "I cannot read images yet: {names}.",
+        ZH: "我還看不懂圖片：{names}。",
+    },
+    Unreadable.TYPE: {
+        EN: "I cannot read this type of file: {names}. I can read PDF, Word (.docx), HTML, Markdown and text.",
+        ZH: "我無法讀取這種檔案：{names}。可以讀取 PDF、Word（.docx）、HTML、Markdown 和純文字檔。",
+    },
+    Unreadable.TOO_LARGE: {
+        EN: "I did not read {names}: too large for one answer. I can read files of up to {megabytes} MB.",
+        ZH: "{names} 太大，我沒有讀取；單一檔案上限為 {megabytes} MB。",
+    },
+    Unreadable.TOO_MANY: {
+        EN: "I read {files} files at a time, so I left out {names}.",
+        ZH: "我一次最多讀取 {files} 個檔案，因此略過了 {names}。",
+    },
+    Unreadable.TOO_SLOW: {
+        EN: "Reading {names} took too long, so I left it out.",
+        ZH: "讀取 {names} 花了太多時間，因此我略過了。",
+    },
+    Unreadable.NO_TEXT: {
+        EN: "I found no text in {names}; if it is a scan, run text recognition (OCR) over it first.",
+        ZH: "{names} 裡沒有文字；如果是掃描檔，請先做文字辨識（OCR）。",
+    },
+    Unreadable.LOCKED: {
+        EN: "I cannot open {names}: it is protected with a password.",
+        ZH: "{names} 有密碼保護，我無法開啟。",
+    },
+    Unreadable.DAMAGED: {
+        EN: "I cannot read {names}: it is damaged, or not what its name says.",
+        ZH: "{names} 已損壞，或內容與副檔名不符，我無法讀取。",
+    },
+    Unreadable.NO_ACCESS: {
+        EN: "I have no access to {names}.",
+        ZH: "我沒有 {names} 的存取權限。",
+    },
+    Unreadable.GONE: {
+        EN: "{names} has been deleted, or is not shared with me.",
+        ZH: "{names} 已經被刪除，或沒有分享給我。",
+    },
+    Unreadable.ELSEWHERE: {
+        EN: "{names} lies with another service, where I cannot read it.",
+        ZH: "{names} 存放在其他服務，我無法讀取。",
+    },
+    Unreadable.AWAY: {
+        EN: "I could not fetch {names} just now; please send the question again in a minute.",
+        ZH: "目前無法取得 {names}，請過一分鐘再問一次。",
+    },
 }

@@ -9,7 +9,7 @@ import structlog
 
 from bot import texts
 from bot.channel import Channel
-from bot.conversation import ConversationManager, language_of_message, notice, private_key
+from bot.conversation import ConversationManager, notice
 from bot.delivery import Delivery
 from bot.errors import (
     ChannelUnavailable,
@@ -19,7 +19,9 @@ from bot.errors import (
     WrittenByAnotherVersion,
 )
 from bot.inbox import Inbox
+from bot.memory import private_key
 from bot.messages import ConversationRef, IncomingMessage, Reply, ReplyKind
+from bot.preferences import Languages
 from bot.state_json import decode_message, encode_message
 from bot.worker import Job
 from retrieval.errors import StoreUnavailable
@@ -41,14 +43,21 @@ class TurnQueue:
 
     Args:
         channels: By platform.
+        languages: In which people are told to wait.
         busy_above: When more than this many wait, people are told that it takes longer.
     """
 
     def __init__(
-        self, inbox: Inbox, channels: Mapping[str, Channel], *, busy_above: int = 50
+        self,
+        inbox: Inbox,
+        channels: Mapping[str, Channel],
+        languages: Languages,
+        *,
+        busy_above: int = 50,
     ) -> None:
         self._inbox = inbox
         self._channels = channels
+        self._languages = languages
         self._busy_above = busy_above
         self._telling: set[asyncio.Task[None]] = set()
 
@@ -63,11 +72,10 @@ class TurnQueue:
         accepted = await self._inbox.put(message.event_id, key, TURN, encode_message(message))
         if not accepted.is_new:
             return
-        language = language_of_message(message)
         if accepted.waiting > self._busy_above or accepted.oldest_age_s > _OLDEST_WITHOUT_NOTICE_S:
-            self._tell(message, texts.MANY_WAITING[language].format(waiting=accepted.waiting))
+            self._tell(message, texts.MANY_WAITING, waiting=accepted.waiting)
         elif accepted.ahead:
-            self._tell(message, texts.NEXT_IN_TURN[language])
+            self._tell(message, texts.NEXT_IN_TURN)
 
     async def stop(self, event_id: str, conversation: ConversationRef, language: Language) -> None:
         """
@@ -82,15 +90,20 @@ class TurnQueue:
                 notice(texts.STOPPED[language], language), conversation, answers=event_id
             )
 
-    def _tell(self, message: IncomingMessage, text: str) -> None:
+    def _tell(
+        self, message: IncomingMessage, text: Mapping[Language, str], **values: object
+    ) -> None:
         """In the background: the platform waits for our acknowledgement."""
-        telling = asyncio.create_task(self._post_status(message, text))
+        telling = asyncio.create_task(self._post_status(message, text, values))
         self._telling.add(telling)
         telling.add_done_callback(self._telling.discard)
 
-    async def _post_status(self, message: IncomingMessage, text: str) -> None:
+    async def _post_status(
+        self, message: IncomingMessage, text: Mapping[Language, str], values: Mapping[str, object]
+    ) -> None:
+        language = await self._languages.of(message)
         # Should the answer have begun by now, it stays: a status replaces nothing.
-        status = Reply(ReplyKind.STATUS, text, language_of_message(message))
+        status = Reply(ReplyKind.STATUS, text[language].format(**values), language)
         channel = self._channels[message.conversation.platform]
         try:
             await channel.post(status, message.conversation, answers=message.event_id)
@@ -116,7 +129,7 @@ class TurnHandler:
         except asyncio.CancelledError:
             if not job.is_stopped:
                 raise
-            language = language_of_message(message)
+            language = await self._manager.language_of(message)
             # Nobody waits for it: a platform that is away need not be waited for.
             with suppress(ChannelUnavailable):
                 await reply.end(notice(texts.STOPPED[language], language))
@@ -125,7 +138,7 @@ class TurnHandler:
             # Of its own, so that the conversation goes on meanwhile, and the others cannot tell.
             await self._inbox.put(
                 f"{message.event_id}:private",
-                private_key(message),
+                private_key(message.conversation, message.user),
                 PRIVATE_TURN,
                 encode_message(message, **{_STANDALONE: standalone}),
                 is_awaited=False,
@@ -133,7 +146,7 @@ class TurnHandler:
 
     async def give_up(self, job: Job) -> None:
         message, _ = _message(job)
-        language = language_of_message(message)
+        language = await self._manager.language_of(message)
         text = texts.FAILED[language].format(number=job.entry.id)
         await _delivery(job, message, self._channels).end(notice(text, language))
 

@@ -20,7 +20,7 @@ _Stamp = tuple[int, ...]
 
 class YamlDirectory:
     """
-    `Directory` over a file with `groups`, `users` and `conversations`.
+    `CompanyDirectory` over a file with `groups`, `users` and `conversations`.
 
     ```yaml
     groups:
@@ -29,7 +29,8 @@ class YamlDirectory:
       lab: [ben]                               # the same, short
     users:
       amy: {name: Amy Lin, title: Designer, clearance: secret, groups: [lab]}
-      ben: {name: Ben Chen, kind: contractor}
+      ben: {name: Ben Chen, kind: contractor, email: ben@company.example}
+      dan: {name: Dan Wu, slack: T0123ABC/U0123ABC}    # or a list of accounts
       cho: [everyone, lab]                     # short: an employee in lab
     conversations:
       "#general": {kind: public}               # all employees, unless members are listed
@@ -72,6 +73,12 @@ class YamlDirectory:
 
     async def rooms(self) -> Sequence[Room]:
         return list((await self._current()).rooms.values())
+
+    async def person_on(self, account: str) -> Person | None:
+        return (await self._current()).by_account.get(account)
+
+    async def person_with_email(self, email: str) -> Person | None:
+        return (await self._current()).by_email.get(email.casefold())
 
     async def _current(self) -> People:
         if self._snapshot is None or self._snapshot.stamp != _stamp(self._path):

@@ -10,6 +10,7 @@ from haystack import component
 
 from retrieval.access import AccessScope
 from retrieval.analysis import is_chinese_text, query_tokens
+from retrieval.beside import Beside, join_beside
 from retrieval.evidence import Evidence, judge
 from retrieval.glossary import Glossary
 from retrieval.grounding import GroundedWriter, ProgressCallback
@@ -17,10 +18,12 @@ from retrieval.models import Embedder
 from retrieval.prompts import Exchange
 from retrieval.ranking import QuestionTerms, rerank
 from retrieval.store import ChunkStore, SearchQuery
-from retrieval.types import Answer, Language, Passage, Value
+from retrieval.types import Answer, Band, Language, Passage, Value
 
 ALPHA = 0.4
 """Weight of the vectors in choosing the candidates; the reranker weighs anew."""
+
+_NOTHING_BESIDE = Beside()
 
 _ASYNC_ONLY = "Haystack requires this method; the pipeline is only ever run asynchronously"
 
@@ -34,12 +37,14 @@ class Question(Value):
         text: As the person wrote it.
         searches: Stand-alone forms of it, the first in the person's language; others are translations.
         history: Earlier exchanges of the conversation that its readers may still see.
+        beside: What comes with the question, for its answer alone.
     """
 
     text: str
     language: Language
     searches: tuple[str, ...]
     history: tuple[Exchange, ...] = ()
+    beside: Beside = _NOTHING_BESIDE
 
     @property
     def standalone(self) -> str:
@@ -124,13 +129,51 @@ class ScopedRetriever:
 
 
 @component
+class BesideJoiner:
+    """Puts what comes with the question beside what the store found."""
+
+    def __init__(self, embedder: Embedder | None) -> None:
+        self._embedder = embedder
+
+    @component.output_types(found=Found)
+    async def run_async(
+        self,
+        queries: list[SearchQuery],
+        terms: QuestionTerms,
+        found: Found,
+        beside: Beside = _NOTHING_BESIDE,
+    ) -> dict[str, Any]:
+        if not beside.chunks:
+            return {"found": found}
+        vector = queries[0].vector
+        joined = await join_beside(terms, vector, found.passages, beside.chunks, self._embedder)
+        return {"found": Found(tuple(joined))}
+
+    @component.output_types(found=Found)
+    def run(
+        self,
+        queries: list[SearchQuery],
+        terms: QuestionTerms,
+        found: Found,
+        beside: Beside = _NOTHING_BESIDE,
+    ) -> dict[str, Any]:
+        raise NotImplementedError(_ASYNC_ONLY)
+
+
+@component
 class PassageReranker:
     """Meaning, proximity and best sentence; near-duplicates collapse."""
 
     @component.output_types(found=Found, took_s=float)
-    def run(self, terms: QuestionTerms, found: Found, keep: int) -> dict[str, Any]:
+    def run(
+        self, terms: QuestionTerms, found: Found, keep: int, beside: Beside = _NOTHING_BESIDE
+    ) -> dict[str, Any]:
         started = time.perf_counter()
-        ranked = rerank(terms, found.passages, top_k=keep)
+
+        def bonus(passage: Passage) -> float:
+            return beside.bonus(passage, crosses=terms.crosses(passage))
+
+        ranked = rerank(terms, found.passages, top_k=keep, bonus=bonus)
         return {"found": Found(tuple(ranked)), "took_s": time.perf_counter() - started}
 
 
@@ -139,9 +182,14 @@ class EvidenceJudge:
     """Whether the passages suffice to answer."""
 
     @component.output_types(evidence=Evidence, took_s=float)
-    def run(self, terms: QuestionTerms, found: Found) -> dict[str, Any]:
+    def run(
+        self, terms: QuestionTerms, found: Found, beside: Beside = _NOTHING_BESIDE
+    ) -> dict[str, Any]:
         started = time.perf_counter()
         evidence = judge(terms, found.passages)
+        if beside.is_subject and evidence.band is Band.NOTHING and found.passages:
+            # What is asked about lies before us: a model may read in it what no word of it says.
+            evidence = replace(evidence, band=Band.UNSURE)
         return {"evidence": evidence, "took_s": time.perf_counter() - started}
 
 

@@ -16,7 +16,14 @@ from retrieval.embedded.lexical import IndexDamaged, LexicalIndex
 from retrieval.embedded.sentence_vectors import sentence_similarity, store_sentence_vectors
 from retrieval.embedded.vectors import VectorIndex, enter_space, store_vectors
 from retrieval.errors import StoreUnavailable
-from retrieval.store import CANDIDATES, SearchQuery, StoreCounts, relative_score_fusion
+from retrieval.store import (
+    CANDIDATES,
+    SearchQuery,
+    SourceSummary,
+    StoreCounts,
+    relative_score_fusion,
+    summed_up,
+)
 from retrieval.types import Chunk, Document, FloatArray, IndexedDocument, Passage
 
 _T = TypeVar("_T")
@@ -71,6 +78,17 @@ class EmbeddedStore:
             return [found[chunk_id] for chunk_id in chunk_ids if chunk_id in found]
 
         return await asyncio.to_thread(fetch)
+
+    async def sources(self, scope: AccessScope) -> list[SourceSummary]:
+        if scope.is_empty:
+            return []
+
+        def read(connection: Connection) -> list[SourceSummary]:
+            self._sets.refresh(connection)
+            allowed = self._sets.verdict(scope).allowed.tolist()
+            return summed_up(ledger.read_sources(connection, allowed))
+
+        return await self._read(read)
 
     async def write(self, documents: Sequence[IndexedDocument]) -> None:
         def write() -> None:

@@ -31,3 +31,15 @@ class ModelMisconfigured(ModelError):
 
 class IngestError(ShifuError):
     """One document could not be read; the others go on."""
+
+
+class HoldsNoText(IngestError):
+    """There is nothing to read in it, such as in a scan."""
+
+
+class IsLocked(IngestError):
+    """It is protected with a password."""
+
+
+class TooMuch(IngestError):
+    """It is whole, but larger inside than what is read of one file."""

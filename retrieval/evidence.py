@@ -43,11 +43,17 @@ class EvidenceSentence:
 
 @dataclass(frozen=True, slots=True)
 class Evidence(Value):
-    """How sure the passages make us. *sentences* are those of the first passages, in reading order."""
+    """
+    How sure the passages make us. *sentences* are those of the first passages, in reading order.
+
+    Attributes:
+        is_chosen: The sentences are the answer already, not candidates for it.
+    """
 
     band: Band
     strength: float
     sentences: tuple[EvidenceSentence, ...]
+    is_chosen: bool = False
 
 
 def judge(terms: QuestionTerms, passages: Sequence[Passage]) -> Evidence:

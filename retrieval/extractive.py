@@ -80,11 +80,11 @@ def nothing_found(passages: Sequence[Passage], *, language: Language) -> Answer:
 
 def _quoted(passages: Sequence[Passage], evidence: Evidence, language: Language) -> Answer:
     """The chosen sentences under their document's title, passage by passage; then further reading."""
-    chosen = _best(evidence)
+    chosen = list(evidence.sentences) if evidence.is_chosen else _best(evidence)
     quoted = list(dict.fromkeys(sentence.passage for sentence in chosen))
     near = _WORTH_READING * passages[0].score
-    others = (i for i, p in enumerate(passages) if i not in quoted and p.score >= near)
-    order = [*quoted, *others]
+    others = [i for i, p in enumerate(passages) if i not in quoted and p.score >= near]
+    order = quoted if evidence.is_chosen else [*quoted, *others]
     blocks: dict[str, list[str]] = {}
     for number, index in enumerate(quoted, start=1):
         chunk = passages[index].chunk

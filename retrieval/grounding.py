@@ -66,7 +66,8 @@ class GroundedWriter:
         """Never raises for the model's sake: the answer's notice says what it lacks."""
         if self._model is None or evidence.band is Band.NOTHING:
             return extract(passages, evidence, language=language)
-        passages = passages[:_MODEL_PASSAGES]
+        # To tell of a text as a whole takes more of it than to answer a question.
+        passages = passages if evidence.is_chosen else passages[:_MODEL_PASSAGES]
         draft = _Draft(passages, self._embedder, on_progress)
         messages = answer_messages(question, passages, language=language, history=history)
         notice = None

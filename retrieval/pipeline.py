@@ -1,5 +1,6 @@
 """Assembles the Haystack pipeline, once, and runs it: a question within a scope becomes an answer."""
 
+import asyncio
 import time
 from dataclasses import replace
 from typing import Any
@@ -8,8 +9,10 @@ from haystack import Pipeline
 from haystack.core.errors import PipelineRuntimeError
 
 from retrieval.access import AccessScope
+from retrieval.beside import gist
 from retrieval.components import (
     AnswerWriter,
+    BesideJoiner,
     EvidenceJudge,
     Found,
     PassageReranker,
@@ -46,10 +49,10 @@ class AnswerPipeline:
     ) -> None:
         glossary = glossary or Glossary.shipped()
         self._searching = _search_pipeline(store, embedder, glossary)
-        writer = GroundedWriter(model, embedder, timeout_s=model_timeout_s)
+        self._writer = GroundedWriter(model, embedder, timeout_s=model_timeout_s)
         self._answering = _search_pipeline(store, embedder, glossary)
         self._answering.add_component("judge", EvidenceJudge())
-        self._answering.add_component("writer", AnswerWriter(writer))
+        self._answering.add_component("writer", AnswerWriter(self._writer))
         self._answering.connect("encoder.terms", "judge.terms")
         self._answering.connect("reranker.found", "judge.found")
         self._answering.connect("reranker.found", "writer.found")
@@ -70,20 +73,31 @@ class AnswerPipeline:
             ModelUnavailable: If the embedder does not answer.
         """
         started = time.perf_counter()
-        asked = {"question": question}
+        if question.beside.is_whole_subject:
+            # No search could find better than what lies before us.
+            answer = await self._tell(question, on_progress)
+            return replace(answer, timings_s={"total": time.perf_counter() - started})
+        asked, beside = {"question": question}, {"beside": question.beside}
         output = await _run(
             self._answering,
             {
                 "encoder": asked,
                 "retriever": {"scope": scope, "top_k": RETRIEVED},
-                "reranker": {"keep": KEPT},
+                "beside": beside,
+                "reranker": {"keep": KEPT, **beside},
+                "judge": beside,
                 "writer": {**asked, "on_progress": on_progress},
             },
             steps={"retriever", "reranker", "judge"},
         )
-        answer: Answer = output["writer"]["answer"]
+        written: Answer = output["writer"]["answer"]
+        found: Found = output["reranker"]["found"]
         timings = {step: out["took_s"] for step, out in output.items() if "took_s" in out}
-        return replace(answer, timings_s={**timings, "total": time.perf_counter() - started})
+        return replace(
+            written,
+            timings_s={**timings, "total": time.perf_counter() - started},
+            considered=tuple(p.chunk.id for p in found.passages if not p.chunk.is_transient),
+        )
 
     async def search(self, question: Question, scope: AccessScope, *, top_k: int) -> list[Passage]:
         """The best passages without an answer; raises as `ask` does."""
@@ -99,6 +113,19 @@ class AnswerPipeline:
         found: Found = output["reranker"]["found"]
         return list(found.passages)
 
+    async def _tell(self, question: Question, on_progress: ProgressCallback | None) -> Answer:
+        """What came with the question, as a whole."""
+        # A long text takes a good part of a second.
+        passages, evidence = await asyncio.to_thread(gist, question.beside.chunks)
+        return await self._writer.write(
+            question.text,
+            passages,
+            evidence,
+            language=question.language,
+            history=question.history,
+            on_progress=on_progress,
+        )
+
     def drawn(self) -> str:
         """The answering pipeline as Mermaid text, for the documentation."""
         lines = [
@@ -112,11 +139,15 @@ def _search_pipeline(store: ChunkStore, embedder: Embedder | None, glossary: Glo
     pipeline = Pipeline()
     pipeline.add_component("encoder", QueryEncoder(embedder, glossary))
     pipeline.add_component("retriever", ScopedRetriever(store))
+    pipeline.add_component("beside", BesideJoiner(embedder))
     pipeline.add_component("reranker", PassageReranker())
     pipeline.connect("encoder.queries", "retriever.queries")
+    pipeline.connect("encoder.queries", "beside.queries")
     pipeline.connect("encoder.terms", "retriever.terms")
+    pipeline.connect("encoder.terms", "beside.terms")
     pipeline.connect("encoder.terms", "reranker.terms")
-    pipeline.connect("retriever.found", "reranker.found")
+    pipeline.connect("retriever.found", "beside.found")
+    pipeline.connect("beside.found", "reranker.found")
     return pipeline
 
 

@@ -50,7 +50,13 @@ class QuestionTerms(Value):
         return self.is_chinese != is_chinese_text(passage.chunk.text)
 
 
-def rerank(terms: QuestionTerms, passages: Sequence[Passage], *, top_k: int) -> list[Passage]:
+def rerank(
+    terms: QuestionTerms,
+    passages: Sequence[Passage],
+    *,
+    top_k: int,
+    bonus: Callable[[Passage], float] = lambda _: 0.0,
+) -> list[Passage]:
     """
     Order *passages* anew: a weighted sum of words, their proximity, the best sentence, and cosines.
 
@@ -59,8 +65,12 @@ def rerank(terms: QuestionTerms, passages: Sequence[Passage], *, top_k: int) -> 
     passages alone, all of which may be read: statistics over the whole collection would let
     documents that may not be read sway what is shown. A newer version of a document goes before the
     one that it supersedes, and near-duplicates collapse into the first.
+
+    Args:
+        bonus: Added to what a passage scores, for what speaks for it beside the question.
     """
-    meaning = _meaning(passages)
+    extra = [bonus(passage) for passage in passages]
+    meaning = [m + b for m, b in zip(_meaning(passages), extra, strict=True)]
     lexical = _relative_by_script(terms, passages, lambda p: p.lexical)
     order = sorted(
         range(len(passages)), key=lambda i: (-LEXICAL_WEIGHT * lexical[i] - meaning[i], i)

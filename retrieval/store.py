@@ -1,9 +1,11 @@
 """The chunk store port, what every engine shares, and the in-memory twin that defines the behaviour readably."""
 
 import math
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Protocol
 
 import numpy as np
@@ -44,11 +46,31 @@ class StoreCounts:
     chunks_without_vector: int
 
 
+@dataclass(frozen=True, slots=True)
+class SourceSummary:
+    """
+    One source, as far as somebody may read it.
+
+    Attributes:
+        documents: How many of its documents are in scope; at least one.
+        newest_at: When the latest of them was changed; None where that is not known of any.
+    """
+
+    source: str
+    documents: int
+    newest_at: datetime | None
+
+    @property
+    def name(self) -> str:
+        """For people to read: where on which machine a folder lies is not their business."""
+        return re.split(r"[:/\\]", self.source.rstrip(":/\\"))[-1] or self.source
+
+
 class ChunkStore(Protocol):
     """
     One tenant's chunks. The access filter is built in here, from an `AccessScope`, and nowhere else.
 
-    `search` and `fetch` are what questions use; everything else is for ingestion and administration.
+    `search`, `fetch` and `sources` are for readers; everything else is for ingestion and administration.
     Every method raises `StoreUnavailable` when the engine does not answer in time.
     """
 
@@ -62,6 +84,10 @@ class ChunkStore(Protocol):
 
     async def fetch(self, chunk_ids: Sequence[str], scope: AccessScope) -> list[Chunk]:
         """Those of the chunks that exist and that *scope* allows now, in the order asked."""
+        ...
+
+    async def sources(self, scope: AccessScope) -> list[SourceSummary]:
+        """What *scope* allows, by source and in the order of their names; of the rest not even that it exists."""
         ...
 
     async def write(self, documents: Sequence[IndexedDocument]) -> None:
@@ -130,6 +156,17 @@ def relative_score_fusion(
     return fused
 
 
+def summed_up(documents: Iterable[tuple[str, datetime | None]]) -> list[SourceSummary]:
+    """*documents*, each by its source and its time of change, all of which may be read."""
+    times: dict[str, list[datetime | None]] = {}
+    for source, modified_at in documents:
+        times.setdefault(source, []).append(modified_at)
+    return [
+        SourceSummary(source, len(found), max((at for at in found if at), default=None))
+        for source, found in sorted(times.items())
+    ]
+
+
 class InMemoryStore:
     """The definition of a store's behaviour: filter by access, score every chunk left, fuse, cut."""
 
@@ -172,6 +209,10 @@ class InMemoryStore:
             return []
         by_id = {chunk.id: chunk for chunk in self._chunks() if scope.allows(chunk.acl)}
         return [by_id[chunk_id] for chunk_id in chunk_ids if chunk_id in by_id]
+
+    async def sources(self, scope: AccessScope) -> list[SourceSummary]:
+        documents = [indexed.document for indexed in self._documents.values()]
+        return summed_up((d.source, d.modified_at) for d in documents if scope.allows(d.acl))
 
     async def write(self, documents: Sequence[IndexedDocument]) -> None:
         before = {chunk.id: chunk for chunk in self._chunks()}

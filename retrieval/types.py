@@ -47,7 +47,7 @@ class Document(Value):
 
 @dataclass(frozen=True, slots=True)
 class Chunk(Value):
-    """A piece of a document that is indexed, found and cited as a whole. *text* is the original's, in Markdown."""
+    """A piece of a document that is found and cited as a whole. *text* is the original's, in Markdown."""
 
     id: str
     document: Document
@@ -58,6 +58,14 @@ class Chunk(Value):
     @property
     def acl(self) -> Acl:
         return self.document.acl
+
+    @property
+    def is_transient(self) -> bool:
+        """
+        Granted to nobody, so no store has found it: it came with a question, is there for the
+        readers of that one answer, and is kept nowhere.
+        """
+        return not self.document.acl.principals
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +140,8 @@ class Answer(Value):
         removed_sentences: Sentences of the model that no passage supported.
         timings_s: Seconds by step.
         consulted: Ids of all chunks that a model was shown: its wording may owe something to each.
+        considered: Ids of all chunks that were found, best first, whether or not the answer uses them;
+            without those that are kept nowhere.
     """
 
     text: str
@@ -144,6 +154,7 @@ class Answer(Value):
     usage: Usage | None = None
     timings_s: dict[str, float] = field(default_factory=dict)
     consulted: tuple[str, ...] = ()
+    considered: tuple[str, ...] = ()
 
     @property
     def is_abstention(self) -> bool:

@@ -16,8 +16,10 @@ from retrieval.store import (
     BM25_K1,
     CANDIDATES,
     SearchQuery,
+    SourceSummary,
     StoreCounts,
     relative_score_fusion,
+    summed_up,
 )
 from retrieval.types import Chunk, Document, FloatArray, IndexedDocument, Passage
 from retrieval.weaviate.access_sets import AccessSets
@@ -159,6 +161,23 @@ class WeaviateStore:
             list(dict.fromkeys(chunk_ids)), scope, _properties(with_sentences=False)
         )
         return [found[chunk_id].chunk for chunk_id in chunk_ids if chunk_id in found]
+
+    async def sources(self, scope: AccessScope) -> list[SourceSummary]:
+        """Reads all documents: a cursor, which alone gets beyond 10,000, takes no filter."""
+        if scope.is_empty:
+            return []
+        rows = read_all(
+            self._connection, self._documents, DOCUMENT_PROPERTIES, "summing up the sources"
+        )
+        return summed_up(
+            [
+                (document.source, document.modified_at)
+                async for _, properties in rows
+                # While a write is not finished, the record's list is wider than that of the chunks.
+                if (document := document_from(properties)).content_hash
+                and scope.allows(document.acl)
+            ]
+        )
 
     async def write(self, documents: Sequence[IndexedDocument]) -> None:
         await self._writer.write(documents)

@@ -7,14 +7,25 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import cast
 
+from bot.admins import Admins
 from bot.answering import Answerer
 from bot.audience import Audience
+from bot.capture.review import InMemoryReviewQueue
 from bot.channel import ChannelLimits, Posted, RecordingChannel
+from bot.command_replies import CommandOptions, Commands
+from bot.context import ContextReader
 from bot.conversation import ConversationManager
 from bot.directory import Directory, Person, Room
+from bot.explaining import TokenPrices
+from bot.forgetting import FORGET, ForgetHandler, Forgetting
 from bot.inbox import Inbox
 from bot.messages import ConversationKind, ConversationRef, IncomingMessage, UserRef
+from bot.overview import Overviews
+from bot.preferences import Languages
+from bot.recording import Recorder
+from bot.records import Records
 from bot.state import State
+from bot.surroundings import Surroundings
 from bot.turns import PRIVATE_TURN, TURN, PrivateTurnHandler, TurnHandler, TurnQueue
 from bot.worker import Handler, Worker
 from bot.yaml_directory import YamlDirectory
@@ -68,10 +79,14 @@ class Company:
         model: LanguageModel | None = None,
         embedder: Embedder | None = None,
         channel: RecordingChannel | None = None,
+        surroundings: Surroundings | None = None,
         turn_timeout_s: float = 60,
         questions_per_minute: int = 30,
         max_tries: int = 1,
         busy_above: int = 200,
+        records: Records | None = None,
+        admins: Sequence[str] = (),
+        prices: TokenPrices | None = None,
     ) -> None:
         self._people_file = folder / "people.yaml"
         self.hire(people or PEOPLE)
@@ -79,22 +94,53 @@ class Company:
         self.store = store or engines.current.store(embedder.name if embedder else None)
         self.state = state or engines.current.state()
         self.channel = channel or RecordingChannel()
+        self.inbox = WatchedInbox(engines.current.inbox())
+        inbox = cast(Inbox, self.inbox)
+        self.records = records or engines.current.records()
+        self.review = InMemoryReviewQueue()
+        audience = Audience(self.directory, timeout_s=2)
+        looked_after_by = Admins(self.directory, admins)
+        forgetting = Forgetting(self.state, self.records, inbox)
+        self.commands = Commands(
+            audience=audience,
+            store=self.store,
+            state=self.state,
+            records=self.records,
+            inbox=inbox,
+            forgetting=forgetting,
+            admins=looked_after_by,
+            options=CommandOptions(model.name if model else None, prices, {"other": "/shifu "}),
+        )
+        self.overviews = Overviews(
+            directory=self.directory,
+            audience=audience,
+            store=self.store,
+            state=self.state,
+            records=self.records,
+            inbox=inbox,
+            review=self.review,
+            admins=looked_after_by,
+        )
+        languages = Languages(self.state)
         pipeline = AnswerPipeline(self.store, embedder=embedder, model=model)
         self.manager = ConversationManager(
             answerer=Answerer(pipeline, self.store, model),
-            audience=Audience(self.directory, timeout_s=2),
+            audience=audience,
             store=self.store,
             state=self.state,
+            languages=languages,
+            commands=self.commands,
+            recorder=Recorder(self.records),
+            context=ContextReader({"test": surroundings} if surroundings else {}),
             turn_timeout_s=turn_timeout_s,
             questions_per_minute=questions_per_minute,
         )
-        self.inbox = WatchedInbox(engines.current.inbox())
-        inbox = cast(Inbox, self.inbox)
         channels = {"test": self.channel}
-        self.turns = TurnQueue(inbox, channels, busy_above=busy_above)
+        self.turns = TurnQueue(inbox, channels, languages, busy_above=busy_above)
         self._handlers: dict[str, Handler] = {
             TURN: TurnHandler(inbox, self.manager, channels),
             PRIVATE_TURN: PrivateTurnHandler(self.manager, channels),
+            FORGET: ForgetHandler(forgetting),
         }
         self._max_tries = max_tries
         self._worker: Worker | None = None
@@ -114,11 +160,11 @@ class Company:
         return await self.received(a_message(text, user=user, conversation=where or dm(user)))
 
     async def received(self, message: IncomingMessage) -> list[Posted]:
-        """What was posted in reply, once nobody works on it any more, in private either."""
+        """What was posted in reply, once nobody works on it any more, nor on what follows from it."""
         before = len(self.channel.posted)
         await self.begin(message)
         await self.inbox.ended(message.event_id)
-        await self.inbox.ended(f"{message.event_id}:private")
+        await self.inbox.followers_ended(message.event_id)
         return self.channel.posted[before:]
 
     async def begin(self, message: IncomingMessage) -> None:

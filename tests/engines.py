@@ -6,8 +6,10 @@ from typing import Any, Protocol, cast
 from uuid import uuid4
 
 from bot.inbox import Accepted, Inbox, InMemoryInbox, Taken
-from bot.redis_client import open_redis
+from bot.records import InMemoryRecords, Records
+from bot.redis_client import close_redis, open_redis
 from bot.redis_inbox import RedisInbox
+from bot.redis_records import RedisRecords
 from bot.redis_state import RedisState
 from bot.state import InMemoryState, State
 from retrieval.store import ChunkStore, InMemoryStore
@@ -23,6 +25,8 @@ class Engines(Protocol):
 
     def inbox(self) -> Inbox: ...
 
+    def records(self) -> Records: ...
+
     async def close(self) -> None: ...
 
 
@@ -35,6 +39,9 @@ class InMemoryEngines:
 
     def inbox(self) -> Inbox:
         return InMemoryInbox(lease_s=0.3)
+
+    def records(self) -> Records:
+        return InMemoryRecords()
 
     async def close(self) -> None:
         return None
@@ -65,6 +72,11 @@ class ProductionEngines:
         inbox = RedisInbox(open_redis(self._redis_url), tenant=f"t{uuid4().hex}", lease_s=1.5)
         self._opened.append(inbox.close)
         return inbox
+
+    def records(self) -> Records:
+        redis = open_redis(self._redis_url)
+        self._opened.append(lambda: close_redis(redis))
+        return RedisRecords(redis, tenant=f"t{uuid4().hex}")
 
     async def close(self) -> None:
         while self._opened:
@@ -122,6 +134,11 @@ class WatchedInbox:
         """At once for what was never put."""
         if id in self._ends:
             await self._ends[id].wait()
+
+    async def followers_ended(self, id: str) -> None:
+        """Whatever was put because of the entry *id*."""
+        for follower in [known for known in self._ends if known.startswith(f"{id}:")]:
+            await self.ended(follower)
 
 
 class Cable:

@@ -118,6 +118,17 @@ def read_documents(connection: sqlite3.Connection, source: str | None) -> list[D
     return sorted((_document(row) for row in rows), key=lambda d: d.id)
 
 
+def read_sources(
+    connection: sqlite3.Connection, acl_sets: Sequence[int]
+) -> list[tuple[str, datetime | None]]:
+    """Of each document under one of these access lists its source and its time of change."""
+    rows = connection.execute(
+        f"SELECT source, modified_at FROM documents WHERE acl_set IN {_NUMBERS}",
+        (json.dumps(acl_sets),),
+    ).fetchall()
+    return [(source, _time(modified_at)) for source, modified_at in rows]
+
+
 def read_indexed(
     connection: sqlite3.Connection, document_ids: Sequence[str]
 ) -> list[IndexedDocument]:

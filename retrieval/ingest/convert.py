@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
-from retrieval.errors import IngestError
+from retrieval.errors import HoldsNoText, IngestError
 from retrieval.ingest.asciidoc import asciidoc_to_markdown
 from retrieval.ingest.clean import decode, outside_code, visible
 from retrieval.ingest.html import html_to_markdown
@@ -23,6 +23,8 @@ from retrieval.ingest.metadata import (
     split_front_matter,
 )
 from retrieval.ingest.pdf import pdf_to_markdown
+from retrieval.ingest.slides import pptx_to_markdown
+from retrieval.ingest.spreadsheet import xlsx_to_markdown
 from retrieval.ingest.word import docx_to_markdown
 
 MAX_SIZE_BYTES = 50 * 1024 * 1024
@@ -30,6 +32,10 @@ SIDECAR_ENDING = ".meta.yaml"
 
 CONVERSION_VERSION = 1
 """Part of every content hash: raise it when the same file would give other chunks, and all are read again."""
+
+_BINARY = frozenset([".pdf", ".docx", ".xlsx", ".xlsm", ".pptx", ".pptm"])
+# Sheets are called Sheet1, and slides may have no title: the file's name says more.
+_HEADED_BY_PARTS = frozenset([".xlsx", ".xlsm", ".pptx", ".pptm"])
 
 _ACCESS_META = re.compile(r"<meta\b[^>]*?shifu:(?:acl|level)[^>]*>", re.I)
 
@@ -89,13 +95,39 @@ def convert(name: str, raw: bytes, sidecar: bytes | None = None) -> Converted:
         _check_size(len(raw))
         fields, body = _fields(ending, raw)
         metadata = parse_metadata(_merged(fields, sidecar))
-        title, markdown = _CONVERTERS[ending](body)
-        markdown = re.sub(r"\n{3,}", "\n\n", visible(markdown)).strip()
-        if not re.search(r"\w", markdown):
-            raise IngestError("holds no text; if it is scanned, run OCR over it first")
-        title = metadata.title or title or _first_heading(markdown) or _spoken(name)
+        title, markdown = _to_markdown(ending, body)
+        if ending not in _HEADED_BY_PARTS:
+            title = title or _first_heading(markdown)
+        title = metadata.title or title or _spoken(name)
         title = shown_line(visible(title)) or _spoken(name)
-        return Converted(title, markdown + "\n", replace(metadata, title=title))
+        return Converted(title, markdown, replace(metadata, title=title))
+
+
+def text_of(name: str, raw: bytes) -> str:
+    """
+    A file's content as Markdown alone: whatever it says of itself counts for nothing, and mistakes in that
+    do not matter.
+
+    Raises:
+        IngestError: See `convert`.
+    """
+    with _naming(name):
+        ending = _ending(name)
+        _check_size(len(raw))
+        try:
+            _, body = _fields(ending, raw)
+        except IngestError:
+            # A text that only looks as if it began with metadata.
+            body = decode(raw)
+        return _to_markdown(ending, body)[1]
+
+
+def _to_markdown(ending: str, body: str | bytes) -> tuple[str | None, str]:
+    title, markdown = _CONVERTERS[ending](body)
+    markdown = re.sub(r"\n{3,}", "\n\n", visible(markdown)).strip()
+    if not re.search(r"\w", markdown):
+        raise HoldsNoText("holds no text; if it is scanned, run OCR over it first")
+    return title, markdown + "\n"
 
 
 class _naming:
@@ -109,7 +141,7 @@ class _naming:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, IngestError):
-            raise IngestError(f"{self._name}: {error}") from error
+            raise type(error)(f"{self._name}: {error}") from error
 
 
 def _ending(name: str) -> str:
@@ -131,7 +163,7 @@ def _check_size(size_bytes: int) -> None:
 
 def _fields(ending: str, raw: bytes) -> tuple[dict[str, object], str | bytes]:
     """The file's own metadata, and its content without what says who may read it."""
-    if ending in (".pdf", ".docx"):
+    if ending in _BINARY:
         return {}, raw
     text = decode(raw)
     if ending in (".md", ".markdown"):
@@ -172,6 +204,14 @@ def _docx(body: str | bytes) -> tuple[str | None, str]:
     return docx_to_markdown(_as_bytes(body))
 
 
+def _xlsx(body: str | bytes) -> tuple[str | None, str]:
+    return xlsx_to_markdown(_as_bytes(body))
+
+
+def _pptx(body: str | bytes) -> tuple[str | None, str]:
+    return pptx_to_markdown(_as_bytes(body))
+
+
 def _first_heading(markdown: str) -> str | None:
     match = re.search(r"^#{1,6}[ \t]+(.+?)[ \t#]*$", outside_code(markdown, lambda t: t), re.M)
     return re.sub(r"[*`]|\[([^\]]*)\]\([^)]*\)", r"\1", match[1]).strip() if match else None
@@ -199,5 +239,9 @@ _CONVERTERS: dict[str, Callable[[str | bytes], tuple[str | None, str]]] = {
     ".htm": _html,
     ".pdf": _pdf,
     ".docx": _docx,
+    ".xlsx": _xlsx,
+    ".xlsm": _xlsx,
+    ".pptx": _pptx,
+    ".pptm": _pptx,
     ".txt": _plain,
 }

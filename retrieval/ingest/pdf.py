@@ -6,7 +6,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from retrieval.errors import IngestError
+from retrieval.errors import IngestError, IsLocked
 from retrieval.ingest.clean import visible
 
 _CELL = re.compile(r"\S+(?: \S+)*")
@@ -32,7 +32,7 @@ def pdf_to_markdown(raw: bytes) -> tuple[str | None, str]:
     try:
         reader = PdfReader(io.BytesIO(raw))
         if reader.is_encrypted:
-            raise IngestError("is protected with a password; save a copy without one")
+            raise IsLocked("is protected with a password; save a copy without one")
         title = str(reader.metadata.title or "") if reader.metadata else ""
     except (PyPdfError, ValueError, OSError) as error:
         raise IngestError("is damaged or no PDF; print it to a new PDF") from error

@@ -4,7 +4,7 @@ import io
 import zipfile
 from xml.etree import ElementTree
 
-from retrieval.errors import IngestError
+from retrieval.errors import IngestError, IsLocked
 from retrieval.ingest.html import html_to_markdown
 
 MAX_UNPACKED_BYTES = 500 * 1024 * 1024
@@ -15,7 +15,7 @@ def docx_to_markdown(raw: bytes) -> tuple[str | None, str]:
     import mammoth
 
     if raw.startswith(b"\xd0\xcf\x11\xe0"):
-        raise IngestError(
+        raise IsLocked(
             "is protected with a password or an old .doc; save it as .docx without a password"
         )
     try:

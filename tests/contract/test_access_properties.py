@@ -137,6 +137,9 @@ class Bench:
     def fetch(self, chunk_ids: Sequence[str], scope: AccessScope) -> list[str]:
         return sorted(chunk.id for chunk in self.do(self.store.fetch(chunk_ids, scope)))
 
+    def count(self, scope: AccessScope) -> int:
+        return sum(source.documents for source in self.do(self.store.sources(scope)))
+
 
 def may_be_read(acl: Acl, scope: AccessScope) -> bool:
     """The rules again, in other words than the code's."""
@@ -198,6 +201,7 @@ class AccessProperties:
 
             assert bench.search("plan", scope, vector) == readable(corpus, scope)
             assert bench.fetch(chunk_ids, scope) == readable(corpus, scope)
+            assert bench.count(scope) == sum(may_be_read(i.document.acl, scope) for i in corpus)
 
         check()
 
@@ -293,6 +297,7 @@ class AccessProperties:
 
         assert bench.search("plan", AccessScope.nothing(), a_vector(1)) == []
         assert bench.fetch(chunk_ids, AccessScope.of([])) == []
+        assert bench.count(AccessScope.nothing()) == 0
 
 
 class TestInMemoryStore(AccessProperties):

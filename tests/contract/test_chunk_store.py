@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,14 @@ from retrieval.access import AccessScope, Acl, Level
 from retrieval.analysis import query_tokens
 from retrieval.embedded_store import EmbeddedStore
 from retrieval.errors import StoreError
-from retrieval.store import CANDIDATES, ChunkStore, InMemoryStore, SearchQuery, StoreCounts
+from retrieval.store import (
+    CANDIDATES,
+    ChunkStore,
+    InMemoryStore,
+    SearchQuery,
+    SourceSummary,
+    StoreCounts,
+)
 from retrieval.types import Chunk, Document, FloatArray, IndexedDocument, Language, Passage
 from tests.builders import ENG, SALES, a_document, a_reader, a_scope, an_acl
 from tests.weaviate_server import WeaviateServer
@@ -27,6 +34,12 @@ def words(text: str) -> SearchQuery:
 def unit(*values: float) -> FloatArray:
     vector = np.array(values, np.float32)
     return np.asarray(vector / np.linalg.norm(vector), np.float32)
+
+
+def changed(indexed: IndexedDocument, at: datetime | None) -> IndexedDocument:
+    document = replace(indexed.document, modified_at=at)
+    chunks = tuple(replace(chunk, document=document) for chunk in indexed.chunks)
+    return IndexedDocument(document, chunks)
 
 
 def texts(passages: list[Passage]) -> list[str]:
@@ -347,6 +360,48 @@ class ChunkStoreContract:
         assert [d.id for d in await store.documents()] == ["a", "b", "c"]
         assert [d.id for d in await store.documents(source="wiki")] == ["a", "b"]
         assert await store.documents(source="none") == []
+
+    async def test_sources_are_summed_up_for_those_who_may_read_all_of_what_counts(
+        self, store: ChunkStore
+    ) -> None:
+        wiki, drive = an_acl(ENG), an_acl(ENG, SALES)
+        taipei = timezone(timedelta(hours=8))
+        await store.write(
+            [
+                changed(a_document("x", source="wiki", acl=wiki), datetime(2026, 3, 1, tzinfo=UTC)),
+                changed(a_document("x", source="wiki", acl=wiki), None),
+                changed(
+                    a_document("x", source="drive", acl=drive),
+                    datetime(2026, 3, 2, 7, tzinfo=taipei),
+                ),
+                changed(
+                    a_document("x", source="drive", acl=drive), datetime(2026, 3, 2, 0, tzinfo=UTC)
+                ),
+                changed(a_document("x", source="mail", acl=drive), None),
+                a_document("x", source="vault", acl=an_acl(SALES, level=Level.SECRET)),
+            ]
+        )
+
+        engineer, both = a_scope({ENG}), a_scope({ENG}, {SALES})
+
+        drives = SourceSummary("drive", 2, datetime(2026, 3, 2, tzinfo=UTC))
+        mail = SourceSummary("mail", 1, None)
+        wikis = SourceSummary("wiki", 2, datetime(2026, 3, 1, tzinfo=UTC))
+        assert await store.sources(engineer) == [drives, mail, wikis]
+        assert await store.sources(both) == [drives, mail]
+        assert await store.sources(a_scope([])) == []
+        assert await store.sources(AccessScope.nothing()) == []
+
+    async def test_a_source_loses_at_once_what_may_not_be_read_any_more(
+        self, store: ChunkStore
+    ) -> None:
+        await store.write([a_document("x", id=id, source="wiki", acl=an_acl(ENG)) for id in "abc"])
+
+        await store.change_acl("a", an_acl(SALES))
+        await store.delete(["b"])
+
+        assert [s.documents for s in await store.sources(a_scope({ENG}))] == [1]
+        assert [s.documents for s in await store.sources(a_scope({SALES}))] == [1]
 
 
 class TestInMemoryStore(ChunkStoreContract):

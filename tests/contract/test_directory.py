@@ -2,10 +2,13 @@
 
 import json
 import os
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from adapters.slack.ids import SlackChannelId, SlackPerson
 from bot.directory import Directory, Person
 from bot.errors import DirectoryUnavailable
 from bot.messages import ConversationKind, ConversationRef, UserRef
@@ -18,6 +21,7 @@ from retrieval.access import (
     user_principal,
 )
 from tests.builders import TENANT, a_conversation
+from tests.slack_directory import a_slack
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "company" / "people.yaml"
 
@@ -60,10 +64,22 @@ class DirectoryContract:
     a contractor, and nina a guest; #general is everyone's, #lab is ben's and max's.
     """
 
+    def ref(self, id: str) -> UserRef:
+        """How people are called where the directory looks for them."""
+        return UserRef(TENANT, id)
+
+    def place(self, name: str, *, tenant: str = TENANT) -> ConversationRef:
+        return a_channel(name, tenant=tenant)
+
+    async def found(self, directory: Directory, id: str) -> Person:
+        person = await directory.person(self.ref(id))
+        assert person is not None
+        return person
+
     async def test_a_person_carries_public_herself_and_her_tenant(
         self, directory: Directory
     ) -> None:
-        reader = (await found(directory, "ann")).reader
+        reader = (await self.found(directory, "ann")).reader
 
         assert reader.principals >= {
             PUBLIC,
@@ -72,44 +88,44 @@ class DirectoryContract:
         }
 
     async def test_groups_are_inherited_however_deep(self, directory: Directory) -> None:
-        person = await found(directory, "ann")
+        person = await self.found(directory, "ann")
 
         assert person.groups == ("design", "engineering", "leads")
         assert person.reader.principals >= {group_principal(TENANT, name) for name in person.groups}
 
     async def test_inheritance_goes_one_way_only(self, directory: Directory) -> None:
-        person = await found(directory, "ben")
+        person = await self.found(directory, "ben")
 
         assert person.groups == ("engineering", "lab", "sales")
 
     async def test_only_employees_carry_the_tenant(self, directory: Directory) -> None:
         for id in ("max", "nina"):
-            person = await found(directory, id)
+            person = await self.found(directory, id)
             assert not person.is_employee
             assert tenant_principal(TENANT) not in person.reader.principals
 
     async def test_unknown_people_and_those_of_others_are_nobody(
         self, directory: Directory
     ) -> None:
-        assert await directory.person(UserRef(TENANT, "zoe")) is None
-        assert await directory.person(UserRef("other", "ann")) is None
+        assert await directory.person(self.ref("zoe")) is None
+        assert await directory.person(replace(self.ref("ann"), tenant="other")) is None
 
     async def test_a_room_knows_its_kind_and_all_its_members(self, directory: Directory) -> None:
-        lab = await directory.room(a_channel("#lab"))
+        lab = await directory.room(self.place("#lab"))
 
         assert lab is not None
         assert lab.kind is ConversationKind.PRIVATE
-        assert set(lab.members) == {UserRef(TENANT, "ben"), UserRef(TENANT, "max")}
+        assert set(lab.members) == {self.ref("ben"), self.ref("max")}
 
     async def test_a_public_room_holds_all_employees(self, directory: Directory) -> None:
-        general = await directory.room(a_channel("#general"))
+        general = await directory.room(self.place("#general"))
 
         assert general is not None
-        assert {member.id for member in general.members} == {"ann", "ben"}
+        assert set(general.members) == {self.ref("ann"), self.ref("ben")}
 
     async def test_unknown_rooms_and_those_of_others_are_none(self, directory: Directory) -> None:
-        assert await directory.room(a_channel("#nowhere")) is None
-        assert await directory.room(a_channel("#lab", tenant="other")) is None
+        assert await directory.room(self.place("#nowhere")) is None
+        assert await directory.room(self.place("#lab", tenant="other")) is None
         assert await directory.room(a_conversation()) is None
 
     async def test_people_and_rooms_can_be_listed(self, directory: Directory) -> None:
@@ -245,6 +261,69 @@ class TestYamlDirectory(DirectoryContract):
 
         with pytest.raises(DirectoryUnavailable, match="not UTF-8"):
             YamlDirectory.load(path, TENANT)
+
+    @pytest.mark.parametrize(
+        ("text", "told"),
+        [
+            ("users: {a: {slack: T1/U1}, b: {slack: [T1/U2, T1/U1]}}", r"users\.b\.slack: 'a' has"),
+            ("users: {a: {slack: U1}}", "'U1' does not look like T0123ABC/U0123ABC"),
+            ("users: {a: {slack: 'slack:T1/U1'}}", "does not look like"),
+            ("users: {a: {slack: {T1: U1}}}", r"users\.a\.slack: must be a list"),
+            (
+                "users: {a: {email: a@x.tw}, b: {email: A@X.tw}}",
+                r"users\.b\.email: 'a' has the same",
+            ),
+            ("users: {a: {email: nobody}}", "'nobody' is no e-mail address"),
+            ("users: {'slack:T1/U1': }", "under the key `slack` of its owner"),
+        ],
+    )
+    def test_accounts_that_are_doubtful_are_errors(
+        self, tmp_path: Path, text: str, told: str
+    ) -> None:
+        with pytest.raises(DirectoryUnavailable, match=told):
+            YamlDirectory.load(a_file(tmp_path, text), TENANT)
+
+    async def test_people_are_found_by_their_accounts_and_addresses(self, tmp_path: Path) -> None:
+        text = (
+            "users: {amy: {slack: [T1/U1, E1/W1], email: Amy@Company.example}, ben: {slack: T1/U2}}"
+        )
+        directory = YamlDirectory.load(a_file(tmp_path, text), TENANT)
+        amy, ben = await found(directory, "amy"), await found(directory, "ben")
+
+        assert await directory.person_on("slack:T1/U1") == amy
+        assert await directory.person_on("slack:E1/W1") == amy
+        assert await directory.person_on("slack:T1/U2") == ben
+        assert await directory.person_on("slack:T2/U1") is None
+        assert await directory.person_with_email("amy@COMPANY.example") == amy
+        assert await directory.person_with_email("ben@company.example") is None
+
+
+SLACK_ACCOUNTS = {"ann": "U1", "ben": "U2", "max": "U3", "nina": "U4"}
+SLACK_CHANNELS = {"#general": "C1", "#lab": "C2"}
+
+
+class TestSlackDirectory(DirectoryContract):
+    """The same company, whose people come from a workspace."""
+
+    def ref(self, id: str) -> UserRef:
+        return SlackPerson("T1", SLACK_ACCOUNTS.get(id, "U9")).ref(TENANT)
+
+    def place(self, name: str, *, tenant: str = TENANT) -> ConversationRef:
+        channel = SlackChannelId("T1", SLACK_CHANNELS.get(name, "C9"))
+        return channel.conversation(tenant, ConversationKind.PRIVATE, "1.0")
+
+    @pytest.fixture
+    async def directory(self, tmp_path: Path) -> AsyncIterator[Directory]:
+        text = PEOPLE
+        for id, account in SLACK_ACCOUNTS.items():
+            text = text.replace(f"  {id}: {{name", f"  {id}: {{slack: T1/{account}, name")
+        company = YamlDirectory.load(a_file(tmp_path, text), TENANT)
+        async with a_slack(company) as (api, directory):
+            for id, account in SLACK_ACCOUNTS.items():
+                api.user(account, id, guest=id == "nina")
+            api.channel("C1", "general", members=["U1", "U2"])
+            api.channel("C2", "lab", "private", members=["U2", "U3"])
+            yield directory
 
 
 async def test_the_example_company_is_read_as_it_is_meant() -> None:

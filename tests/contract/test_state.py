@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
 
@@ -11,7 +12,7 @@ from redis import ResponseError
 from redis.asyncio import Connection, Redis, SSLConnection
 
 from bot.errors import StateUnavailable
-from bot.messages import Feedback, Rating, Session, Turn, UserRef
+from bot.messages import Feedback, Preferences, Rating, Session, Turn, UserRef
 from bot.redis_client import answered, close_redis, open_redis
 from bot.redis_state import RedisState
 from bot.state import InMemoryState, State
@@ -89,6 +90,57 @@ class StateContract:
 
         assert await state.feedback() == [others, later]
 
+    async def test_a_report_replaces_neither_a_rating_nor_another_report(
+        self, state: State
+    ) -> None:
+        ann, at = UserRef(TENANT, "ann"), datetime(2026, 11, 23, 9, tzinfo=UTC)
+        reports = [Feedback.report(f"event {n}", ann, at, f"report {n}", "f1") for n in range(2)]
+
+        for feedback in (some_feedback(), *reports, reports[1]):
+            await state.save_feedback(feedback)
+
+        kept = await state.feedback()
+        assert kept[0] == some_feedback()
+        assert sorted(kept[1:], key=lambda f: f.feedback_id) == reports
+        assert [f.is_report for f in kept] == [False, True, True]
+
+    async def test_somebody_whose_feedback_is_forgotten_has_said_nothing(
+        self, state: State
+    ) -> None:
+        await state.save_feedback(some_feedback())
+        await state.save_feedback(some_feedback(id="f2"))
+        await state.save_feedback(some_feedback(user="ben"))
+
+        await state.forget_feedback(UserRef(TENANT, "ann"))
+        await state.forget_feedback(UserRef(TENANT, "nobody"))
+
+        assert await state.feedback() == [some_feedback(user="ben")]
+
+    async def test_a_persons_sessions_are_found(self, state: State) -> None:
+        ann, ben = UserRef(TENANT, "ann"), UserRef(TENANT, "ben")
+        hers, his = replace(a_turn("one"), asker=ann), replace(a_turn("two"), asker=ben)
+        await state.save_session("both", Session().with_turn(hers).with_turn(his))
+        await state.save_session("hers", Session().with_turn(hers))
+        await state.save_session("nobody's", Session().with_turn(a_turn()))
+
+        assert sorted(await state.sessions_of(ann)) == ["both", "hers"]
+        assert await state.sessions_of(ben) == ["both"]
+        assert await state.sessions_of(UserRef(TENANT, "cho")) == []
+        both = await state.load_session("both")
+        assert both.without_turns_of(ann).turns == (his,)
+
+    async def test_preferences_are_each_persons_own_and_can_be_taken_back(
+        self, state: State
+    ) -> None:
+        ann, ben = UserRef(TENANT, "ann"), UserRef(TENANT, "ben")
+
+        await state.save_preferences(ann, Preferences(Language.CHINESE))
+
+        assert await state.preferences(ann) == Preferences(Language.CHINESE)
+        assert await state.preferences(ben) == Preferences()
+        await state.save_preferences(ann, Preferences())
+        assert await state.preferences(ann) == Preferences()
+
 
 class TestInMemoryState(StateContract):
     @pytest.fixture
@@ -132,14 +184,18 @@ class TestRedisState(RedisStateContract):
         self, redis_url: str, redis: Redis
     ) -> None:
         state = RedisState(open_redis(redis_url), tenant="expiry", session_ttl_s=77)
-        await state.save_session("s", Session().with_turn(a_turn()))
-        await state.allow("ann", limit=1, per_s=60)
+        ann = UserRef(TENANT, "ann")
+        turn = replace(a_turn(), asker=ann)
+        await state.save_session("s", Session().with_turn(turn))
+        await state.allow("a", limit=1, per_s=60)
         await state.save_feedback(some_feedback())
+        await state.save_preferences(ann, Preferences(Language.ENGLISH))
         keys = [key async for key in redis.scan_iter("shifu:expiry:*")]
         lives_s = {str(key): await redis.ttl(key) for key in keys}
         await state.close()
 
-        assert len(keys) == 3
+        assert len(keys) == 5
+        assert not any("ann" in key for key in lives_s)
         assert all(left_s > 0 for left_s in lives_s.values())
         assert 70 < lives_s["shifu:expiry:session:s"] <= 77
         assert json.loads(str(await redis.get("shifu:expiry:session:s")))["v"] == 1
@@ -162,8 +218,11 @@ class TestRedisState(RedisStateContract):
         state = RedisState(open_redis(redis_url), tenant="version")
         await redis.set("shifu:version:session:s", text, ex=60)
         await redis.hset("shifu:version:feedback", "f", text)
+        ann = UserRef(TENANT, "ann")
+        await redis.set(f"shifu:version:preferences:{ann.key}", text, ex=60)
 
         assert await state.load_session("s") == Session()
+        assert await state.preferences(ann) == Preferences()
         assert await state.feedback() == []
         await state.close()
 
@@ -176,6 +235,10 @@ class TestRedisState(RedisStateContract):
             lambda: state.allow("a", limit=1, per_s=1),
             lambda: state.save_feedback(some_feedback()),
             state.feedback,
+            lambda: state.forget_feedback(UserRef(TENANT, "ann")),
+            lambda: state.sessions_of(UserRef(TENANT, "ann")),
+            lambda: state.preferences(UserRef(TENANT, "ann")),
+            lambda: state.save_preferences(UserRef(TENANT, "ann"), Preferences()),
             state.ping,
         ]
 

@@ -400,6 +400,7 @@ class TestWritesThatBreakOff:
             for scope in scopes:
                 allowed = _allowed(self.BEFORE, scope) | _allowed(after, scope)
                 assert set(await texts(store, scope)) <= allowed
+                assert allowed or not await store.sources(scope)
             if is_done:
                 assert record == (after.document if after else None)
                 for scope in scopes:

@@ -1,5 +1,6 @@
 """Settings come from the environment and a file, and a wrong one is named with an example."""
 
+import json
 import os
 from pathlib import Path
 
@@ -23,8 +24,13 @@ WRONG = {
     "SHIFU_REDIS__SESSION_TTL_S": ["0", "a day"],
     "SHIFU_MODEL__NAME": [""],
     "SHIFU_MODEL__TIMEOUT_S": ["-1", "soon"],
+    "SHIFU_MODEL__INPUT_PRICE": ["-0.1", "cheap"],
+    "SHIFU_MODEL__OUTPUT_PRICE": ["-0.1", "cheap"],
     "SHIFU_EMBEDDINGS__PROVIDER": ["cloud"],
     "SHIFU_EMBEDDINGS__NAME": [""],
+    "SHIFU_SLACK__API_URL": ["slack.com", "https://slack.com/api?x=1"],
+    "SHIFU_SLACK__MATCH_EMAIL": ["often"],
+    "SHIFU_SLACK__TEAMS": ['{"T1": "ours"}'],
     "SHIFU_WEB__HOST": [""],
     "SHIFU_WEB__PORT": ["-1", "65536", "http"],
     "SHIFU_WEB__MODE": ["open"],
@@ -39,7 +45,7 @@ WRONG = {
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working folder, and no setting in the environment."""
     for name in os.environ:
-        if name.upper().startswith(("SHIFU_", "OPENAI_")):
+        if name.upper().startswith(("SHIFU_", "OPENAI_", "SLACK_")):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -197,6 +203,11 @@ def test_every_setting_but_a_key_has_an_example() -> None:
         "SHIFU_MODEL__API_KEY",
         "SHIFU_EMBEDDINGS__API_KEY",
         "SHIFU_WEAVIATE__API_KEY",
+        "SHIFU_SLACK__BOT_TOKEN",
+        "SHIFU_SLACK__APP_TOKEN",
+        "SHIFU_SLACK__SIGNING_SECRET",
+        "SHIFU_SLACK__CLIENT_SECRET",
+        "SHIFU_SLACK__INSTALLATION_KEYS",
     }
 
 
@@ -228,3 +239,34 @@ def test_the_usual_variable_for_a_key_makes_a_model(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setenv("SHIFU_MODEL__API_KEY", "sk-own")
     assert load_settings().model_key == "sk-own"
+
+
+def test_slacks_own_names_of_its_tokens_are_read_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not load_settings().has_slack
+    assert load_settings().slack_api_url == "https://slack.com/api/"
+    for name in ("BOT_TOKEN", "APP_TOKEN", "SIGNING_SECRET"):
+        monkeypatch.setenv(f"SLACK_{name}", f"theirs-{name}")
+    monkeypatch.setenv("SLACK_API_URL", "http://localhost:9000/api")
+    monkeypatch.setenv("SHIFU_SLACK__APP_TOKEN", "ours")
+
+    settings = load_settings()
+
+    assert settings.has_slack
+    assert settings.slack_bot_token == "theirs-BOT_TOKEN"
+    assert settings.slack_app_token == "ours"
+    assert settings.slack_signing_secret == "theirs-SIGNING_SECRET"
+    assert settings.slack_api_url == "http://localhost:9000/api/"
+    assert "ours" not in repr(settings)
+
+
+@pytest.mark.parametrize("key", [KEY, "", "short", "ü" * 44, KEY * 3])
+def test_what_is_no_installation_key_is_refused_unseen(
+    monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("SHIFU_SLACK__INSTALLATION_KEYS", json.dumps([key]))
+
+    told = refusal()
+
+    assert told.startswith("SHIFU_SLACK__INSTALLATION_KEYS: ")
+    assert "shifu slack key" in told
+    assert KEY not in told

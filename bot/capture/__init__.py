@@ -1,0 +1,1 @@
+"""Expert know-how: what people offer, until somebody has looked at it."""
