@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Coroutine, Mapping, Sequen
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 from aiohttp import web
@@ -15,19 +16,33 @@ from adapters.web.channel import WebChannel
 from adapters.web.guard import WebAccess
 from adapters.web.message_log import InMemoryMessageLogs, MessageLogs
 from adapters.web.redis_logs import RedisMessageLogs
+from bot.admins import Admins
 from bot.answering import Answerer
 from bot.audience import Audience
+from bot.capture.redis_review import RedisReviewQueue
+from bot.capture.review import InMemoryReviewQueue, ReviewQueue
 from bot.channel import Channel
+from bot.command_replies import CommandOptions, Commands
+from bot.context import ContextReader
 from bot.conversation import ConversationManager
-from bot.directory import Directory
+from bot.directories import DirectoryByPlatform
+from bot.directory import CompanyDirectory, Directory, EmptyDirectory
 from bot.embedded_redis import EmbeddedRedis, url_of_running
 from bot.errors import RedisNotInstalled
+from bot.explaining import TokenPrices
+from bot.forgetting import FORGET, ForgetHandler, Forgetting
 from bot.inbox import Inbox, InMemoryInbox
-from bot.redis_client import close_redis, open_redis
+from bot.overview import Overviews
+from bot.preferences import Languages
+from bot.recording import Recorder
+from bot.records import InMemoryRecords, Records
+from bot.redis_client import RedisClient, close_redis, open_redis
 from bot.redis_inbox import RedisInbox
+from bot.redis_records import RedisRecords
 from bot.redis_state import RedisState
 from bot.schedules import Schedule, Scheduler
 from bot.state import InMemoryState, State
+from bot.surroundings import Surroundings
 from bot.turns import PRIVATE_TURN, TURN, PrivateTurnHandler, TurnHandler, TurnQueue
 from bot.worker import Handler, Worker
 from bot.yaml_directory import YamlDirectory
@@ -42,6 +57,9 @@ from retrieval.models import Embedder, LanguageModel
 from retrieval.pipeline import AnswerPipeline
 from retrieval.store import ChunkStore
 from retrieval.types import Language
+
+if TYPE_CHECKING:
+    from adapters.slack_app import Slack
 
 log = structlog.get_logger()
 
@@ -77,10 +95,18 @@ class Conversations:
     directory: Directory
     state: State
     inbox: Inbox
+    records: Records
+    review: ReviewQueue
+    languages: Languages
+    forgetting: Forgetting
+    overviews: Overviews
     web_logs: MessageLogs
     manager: ConversationManager
     channels: Mapping[str, Channel]
     queue: TurnQueue
+    audience: Audience
+    redis: RedisClient | None
+    slack: "Slack | None"
 
 
 @asynccontextmanager
@@ -165,28 +191,87 @@ async def open_conversations(
         StateUnavailable: If Redis cannot be had.
     """
     async with AsyncExitStack() as open_things:
-        directory = await asyncio.to_thread(open_directory, settings)
+        company = await asyncio.to_thread(open_directory, settings)
         url = _redis_url(settings, open_things, may_forget=may_forget)
         state = await _state(settings, url, open_things)
+        redis: RedisClient | None = None
         inbox: Inbox = InMemoryInbox()
+        records: Records = InMemoryRecords()
+        review: ReviewQueue = InMemoryReviewQueue()
         web_logs: MessageLogs = InMemoryMessageLogs()
         if url is not None:
             inbox = await open_things.enter_async_context(_redis_inbox(settings, url))
             redis = open_redis(url)
             open_things.push_async_callback(close_redis, redis)
+            records = RedisRecords(redis, tenant=settings.tenant)
+            review = RedisReviewQueue(redis, tenant=settings.tenant)
             web_logs = RedisMessageLogs(redis, tenant=settings.tenant)
             open_things.push_async_callback(web_logs.close)
-        manager = ConversationManager(
-            answerer=knowledge.answerer,
-            audience=Audience(directory),
+        directory: Directory = company
+        channels: dict[str, Channel] = {"web": WebChannel(web_logs)}
+        surroundings: dict[str, Surroundings] = {}
+        slack: Slack | None = None
+        if settings.has_slack:
+            # Here, since nobody without Slack should wait for its import.
+            from adapters.slack_app import open_slack
+
+            slack = await open_things.enter_async_context(
+                open_slack(settings, redis, state, company)
+            )
+            directory = DirectoryByPlatform(company, {"slack": slack.directory})
+            channels["slack"], surroundings["slack"] = slack.channel, slack.surroundings
+        audience, languages = Audience(directory), Languages(state)
+        admins, forgetting = Admins(directory, settings.admins), Forgetting(state, records, inbox)
+        commands = Commands(
+            audience=audience,
             store=knowledge.store,
             state=state,
+            records=records,
+            inbox=inbox,
+            forgetting=forgetting,
+            admins=admins,
+            options=_command_options(settings, knowledge.model),
+        )
+        overviews = Overviews(
+            directory=directory,
+            audience=audience,
+            store=knowledge.store,
+            state=state,
+            records=records,
+            inbox=inbox,
+            review=review,
+            admins=admins,
+        )
+        manager = ConversationManager(
+            answerer=knowledge.answerer,
+            audience=audience,
+            store=knowledge.store,
+            state=state,
+            languages=languages,
+            commands=commands,
+            recorder=Recorder(records),
+            context=ContextReader(surroundings),
             turn_timeout_s=settings.turn_timeout_s,
             questions_per_minute=settings.questions_per_minute,
         )
-        channels: dict[str, Channel] = {"web": WebChannel(web_logs)}
-        queue = TurnQueue(inbox, channels, busy_above=settings.work.busy_above)
-        yield Conversations(directory, state, inbox, web_logs, manager, channels, queue)
+        queue = TurnQueue(inbox, channels, languages, busy_above=settings.work.busy_above)
+        yield Conversations(
+            directory,
+            state,
+            inbox,
+            records,
+            review,
+            languages,
+            forgetting,
+            overviews,
+            web_logs,
+            manager,
+            channels,
+            queue,
+            audience,
+            redis,
+            slack,
+        )
 
 
 @asynccontextmanager
@@ -198,10 +283,22 @@ async def open_inbox(settings: Settings) -> AsyncIterator[Inbox]:
         StateUnavailable: If Redis cannot be had.
     """
     async with AsyncExitStack() as open_things:
-        url = url_of_running(settings.redis_folder) if settings.redis.url is None else None
-        url = url or _redis_url(settings, open_things, may_forget=False)
-        assert url is not None
+        url = _running_redis_url(settings, open_things)
         yield await open_things.enter_async_context(_redis_inbox(settings, url))
+
+
+@asynccontextmanager
+async def open_redis_alone(settings: Settings) -> AsyncIterator[RedisClient]:
+    """
+    For looking at what is in it.
+
+    Raises:
+        StateUnavailable: If Redis cannot be had.
+    """
+    async with AsyncExitStack() as open_things:
+        redis = open_redis(_running_redis_url(settings, open_things))
+        open_things.push_async_callback(close_redis, redis)
+        yield redis
 
 
 @asynccontextmanager
@@ -222,6 +319,7 @@ async def working(
         {
             TURN: TurnHandler(inbox, conversations.manager, channels),
             PRIVATE_TURN: PrivateTurnHandler(conversations.manager, channels),
+            FORGET: ForgetHandler(conversations.forgetting),
             **jobs,
         },
         slots=settings.work.slots,
@@ -243,8 +341,10 @@ async def _together(*works: Coroutine[object, object, None]) -> None:
             group.create_task(work)
 
 
-def open_directory(settings: Settings) -> Directory:
+def open_directory(settings: Settings) -> CompanyDirectory:
     path = settings.directory.path
+    if path is None and settings.has_slack:
+        return EmptyDirectory()
     if path is None:
         raise ConfigurationError(
             "SHIFU_DIRECTORY__PATH: not set, so nobody is known; "
@@ -370,6 +470,22 @@ async def _model(settings: Settings, open_things: AsyncExitStack) -> LanguageMod
         # A server of one's own usually serves one model, by a name nobody should have to look up.
         name = await only_model(client)
     return OpenAIModel(client, model=name or settings.model.name)
+
+
+def _command_options(settings: Settings, model: LanguageModel | None) -> CommandOptions:
+    prompt, completion = settings.model.input_price, settings.model.output_price
+    prices = None if prompt is None or completion is None else TokenPrices(prompt, completion)
+    return CommandOptions(
+        model=model.name if model else None, prices=prices, prefixes={"slack": "/shifu "}
+    )
+
+
+def _running_redis_url(settings: Settings, open_things: AsyncExitStack) -> str:
+    """Of the one that another process of ours has started, too."""
+    url = url_of_running(settings.redis_folder) if settings.redis.url is None else None
+    url = url or _redis_url(settings, open_things, may_forget=False)
+    assert url is not None
+    return url
 
 
 def _redis_url(settings: Settings, open_things: AsyncExitStack, *, may_forget: bool) -> str | None:

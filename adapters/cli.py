@@ -20,6 +20,7 @@ from adapters.console import (
 )
 from adapters.logs import configure_logging
 from adapters.settings import ConfigurationError, Settings, load_settings
+from adapters.slack_cli import slack_app
 from retrieval.errors import ShifuError
 
 app = typer.Typer(
@@ -366,6 +367,9 @@ def store_migrate(
         out.print(f"vectors dropped: {', '.join(dropped)}", markup=False)
 
 
+app.add_typer(slack_app, name="slack")
+
+
 @app.command()
 def demo(
     company: Annotated[Path, typer.Option(help="Folder of the example company.")] = Path(
@@ -401,7 +405,7 @@ def demo(
 
 @app.command()
 def doctor(as_json: _Json = False) -> None:
-    """Check settings, documents, model, directory and Redis, and say how to mend what is wrong."""
+    """Check settings, documents, model, directory, Redis and Slack, and say how to mend what is wrong."""
     from adapters.doctor import examine
 
     findings = asyncio.run(examine(_settings()))

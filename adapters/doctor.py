@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
 
-from adapters.app import open_directory, open_inbox, open_knowledge
+from adapters.app import open_directory, open_inbox, open_knowledge, open_redis_alone
+from adapters.finding import Finding
 from adapters.settings import Settings
 from bot.embedded_redis import EmbeddedRedis, url_of_running
 from bot.errors import StateUnavailable
@@ -15,15 +16,6 @@ from retrieval.models import ModelMessage, Role
 
 _CHECK_TIMEOUT_S = 30
 _EMBEDDED_CHUNKS = 300_000
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found; *is_ok* None marks something that is off by choice."""
-
-    part: str
-    is_ok: bool | None
-    text: str
 
 
 async def examine(settings: Settings) -> list[Finding]:
@@ -38,16 +30,24 @@ async def examine(settings: Settings) -> list[Finding]:
     ]
     findings = []
     for part, check in checks:
-        try:
-            async with asyncio.timeout(_CHECK_TIMEOUT_S):
-                findings.append(await check(settings))
-        except ShifuError as error:
-            findings.append(Finding(part, False, str(error)))
-        except TimeoutError:
-            findings.append(Finding(part, False, f"no answer within {_CHECK_TIMEOUT_S} s"))
-        except OSError as error:
-            findings.append(Finding(part, False, f"{error.strerror or error}"))
-    return findings
+        findings += await _findings(part, _only(check(settings)))
+    return findings + await _findings("slack", _slack(settings))
+
+
+async def _findings(part: str, checking: Awaitable[list[Finding]]) -> list[Finding]:
+    try:
+        async with asyncio.timeout(_CHECK_TIMEOUT_S):
+            return await checking
+    except ShifuError as error:
+        return [Finding(part, False, str(error))]
+    except TimeoutError:
+        return [Finding(part, False, f"no answer within {_CHECK_TIMEOUT_S} s")]
+    except OSError as error:
+        return [Finding(part, False, f"{error.strerror or error}")]
+
+
+async def _only(checking: Awaitable[Finding]) -> list[Finding]:
+    return [await checking]
 
 
 async def _home(settings: Settings) -> Finding:
@@ -141,3 +141,37 @@ async def _queue(settings: Settings) -> Finding:
     if state.dead:
         return Finding("queue", False, f"{text}; {state.dead} given up: see shifu queue")
     return Finding("queue", True, text)
+
+
+async def _slack(settings: Settings) -> list[Finding]:
+    if not settings.has_slack:
+        return [Finding("slack", None, "off; docs/slack.md tells how to begin")]
+    # Here, since nobody without Slack should wait for its libraries.
+    from adapters.slack.checks import SlackExpectations, check_slack
+    from adapters.slack.client import SlackApi
+    from adapters.slack_setup import kept_installations, slack_installations, slack_opt_ins
+
+    slack = settings.slack
+    named = {
+        "SHIFU_SLACK__FOLLOW_CHANNELS": slack.follow_channels,
+        "SHIFU_SLACK__INDEX_CHANNELS": slack.index_channels,
+    }
+    expected = SlackExpectations(
+        app_token=settings.slack_app_token,
+        signing_secret=settings.slack_signing_secret,
+        opt_ins=slack_opt_ins(settings),
+        user_groups=slack.user_groups,
+        channels=[(channel, name) for name, channels in named.items() for channel in channels],
+    )
+    async with AsyncExitStack() as open_things:
+        api = SlackApi(settings.slack_api_url)
+        open_things.push_async_callback(api.close)
+        redis = None
+        findings = []
+        if slack.client_id:
+            redis = await open_things.enter_async_context(open_redis_alone(settings))
+            if lost := await kept_installations(settings, redis).unreadable():
+                text = f"{', '.join(lost)}: encrypted with a key that SHIFU_SLACK__INSTALLATION_KEYS lacks"
+                findings.append(Finding("slack", False, f"{text}; add it, or install again there"))
+        installations = slack_installations(settings, api, redis)
+        return findings + await check_slack(api, installations, expected)

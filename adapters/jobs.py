@@ -5,6 +5,7 @@ import structlog
 from adapters.app import Knowledge
 from adapters.ingestion import ingest_into
 from adapters.settings import Settings
+from adapters.slack.indexing import REVIEW, REVIEW_SCHEDULE
 from bot.errors import TryLater
 from bot.schedules import Schedule
 from bot.worker import Job
@@ -18,7 +19,11 @@ _PAUSE_S = 30.0
 
 
 def schedules(settings: Settings) -> list[Schedule]:
-    return [Schedule(SYNC, settings.sync.schedule)] if settings.sync.schedule else []
+    due = [Schedule(SYNC, settings.sync.schedule)] if settings.sync.schedule else []
+    if settings.has_slack:
+        # Also without approved channels: what is left of those that were has to go.
+        due.append(Schedule(REVIEW, REVIEW_SCHEDULE))
+    return due
 
 
 class SyncHandler:

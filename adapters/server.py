@@ -5,7 +5,7 @@ import errno
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from typing import TypeVar
 
 import structlog
@@ -24,6 +24,7 @@ from adapters.jobs import SYNC, SyncHandler, schedules
 from adapters.queue import state_json
 from adapters.settings import ConfigurationError, Settings
 from bot.errors import StateUnavailable
+from bot.worker import Handler
 from retrieval.errors import StoreUnavailable
 from retrieval.types import Language
 
@@ -65,8 +66,9 @@ async def serve(
         )
         stop = _stop_signal()
         app = web_application(settings, knowledge, conversations, suggestions=suggestions or {})
+        slack = _slack(settings, knowledge, conversations, app)
         host, port = settings.web.host, settings.web.port
-        async with _listening(app, host, port, setting="SHIFU_WEB") as address:
+        async with _listening(app, host, port, setting="SHIFU_WEB") as address, slack:
             if settings.work.in_serve or may_forget:
                 async with _working(settings, knowledge, conversations) as running:
                     on_ready(address)
@@ -125,15 +127,28 @@ async def _opened(
             await asyncio.sleep(1)
 
 
+def _slack(
+    settings: Settings, knowledge: Knowledge, conversations: Conversations, app: web.Application
+) -> AbstractAsyncContextManager[None]:
+    """Its routes on *app*; meanwhile what people do in Slack is taken in."""
+    if conversations.slack is None:
+        return nullcontext()
+    from adapters.slack_app import taking_in
+
+    return taking_in(settings, knowledge, conversations, conversations.slack, app)
+
+
 def _working(
     settings: Settings, knowledge: Knowledge, conversations: Conversations
 ) -> AbstractAsyncContextManager[asyncio.Task[None]]:
-    return working(
-        settings,
-        conversations,
-        jobs={SYNC: SyncHandler(settings, knowledge)},
-        schedules=schedules(settings),
-    )
+    jobs: dict[str, Handler] = {SYNC: SyncHandler(settings, knowledge)}
+    due = schedules(settings)
+    if conversations.slack is not None:
+        from adapters.slack_app import slack_jobs, slack_schedules
+
+        jobs |= slack_jobs(settings, knowledge, conversations, conversations.slack)
+        due += slack_schedules()
+    return working(settings, conversations, jobs=jobs, schedules=due)
 
 
 def _stop_signal() -> asyncio.Event:

@@ -1,0 +1,1 @@
+"""Slack: listeners, replies, people and channels."""

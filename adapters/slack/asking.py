@@ -1,0 +1,193 @@
+"""A question from Slack on its way in: kept with where it came from, and only then acknowledged."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import structlog
+
+from adapters.slack.ids import PLATFORM, SlackChannelId, message_event
+from adapters.slack.incoming import Sender, SlackMessage
+from adapters.slack.markup import mentions_in, plain_text
+from adapters.slack.origins import Origin, Origins
+from adapters.slack.threads import Participation, Threads
+from bot.messages import ConversationKind, ConversationRef, IncomingMessage
+from retrieval.types import Language
+
+log = structlog.get_logger()
+
+Accept = Callable[[IncomingMessage], Awaitable[None]]
+"""Keeps a message until it is answered, the same event once; `StateUnavailable` when it cannot."""
+
+Stop = Callable[[str, ConversationRef, Language], Awaitable[None]]
+"""Ends the answering of the event called so, in its conversation, and says so."""
+
+ACCEPT_TIMEOUT_S = 2.5
+"""Slack waits three seconds for the acknowledgement, and delivers again without it."""
+
+_TITLE_CHARACTERS = 80
+
+
+class SlackAsking:
+    """
+    Everything here may be done once more for the same event without harm.
+
+    Raises `StateUnavailable` or `TimeoutError` when nothing is promised yet: Slack delivers again.
+    """
+
+    def __init__(
+        self, accept: Accept, stop: Stop, origins: Origins, threads: Threads, *, tenant: str
+    ) -> None:
+        self._accept = accept
+        self._stop = stop
+        self._origins = origins
+        self._threads = threads
+        self._tenant = tenant
+
+    async def ask(self, said: SlackMessage, *, bot_user: str) -> None:
+        """What somebody said to the bot, in a direct message or by a mention."""
+        conversation = self.conversation_of(said)
+        event_id = message_event(said.channel, said.ts)
+        async with asyncio.timeout(ACCEPT_TIMEOUT_S):
+            known = await self._threads.find(conversation.key)
+            # Only a repetition of what brought us here finds itself as the last event.
+            is_new_here = known is None or known.last_event == event_id
+            participation = (known or Participation()).addressed(said.sender.user, event_id)
+            await self._threads.keep(conversation.key, participation)
+            message = IncomingMessage(
+                event_id=event_id,
+                user=said.sender.person.ref(self._tenant),
+                conversation=conversation,
+                text=plain_text(said.text, bot_user),
+                sent_at=said.sent_at,
+                attachments=said.files,
+                looking_at=said.looking_at or await self._open_at(said),
+                is_mid_thread=bool(said.thread_ts) and not said.is_direct and is_new_here,
+            )
+            origin = Origin(
+                team=said.sender.team,
+                user=said.sender.user,
+                user_team=said.sender.user_team,
+                channel=said.channel.channel,
+                ts=said.ts,
+                thread_ts=said.root,
+                action_token=said.action_token,
+                # What a talk is called that begins with it.
+                title="" if said.thread_ts else message.text[:_TITLE_CHARACTERS],
+            )
+            await self._put(message, origin)
+
+    async def follow(self, said: SlackMessage, *, bot_user: str) -> bool:
+        """
+        What somebody said in a thread without addressing anybody; taken up if it is meant for the bot.
+        """
+        key = self.conversation_of(said).key
+        async with asyncio.timeout(ACCEPT_TIMEOUT_S):
+            known = await self._threads.find(key)
+        if known is None:
+            return False
+        if known.last_event == message_event(said.channel, said.ts):
+            is_meant = True
+        else:
+            mentions = bool(mentions_in(said.text))
+            is_meant = known.takes_up(said.sender.user, said.text, mentions_somebody=mentions)
+        if is_meant:
+            await self.ask(said, bot_user=bot_user)
+        elif not known.is_quiet:
+            # The same person's "thanks" does not end the talk; somebody else's words do.
+            others = said.sender.user not in known.askers or bool(mentions_in(said.text))
+            if others and not known.is_interrupted:
+                await self._threads.keep(key, replace(known, is_interrupted=True))
+        return is_meant
+
+    async def leave(self, said: SlackMessage) -> bool:
+        """Say no more in that thread until mentioned; False if the bot was not in it."""
+        key = self.conversation_of(said).key
+        async with asyncio.timeout(ACCEPT_TIMEOUT_S):
+            known = await self._threads.find(key)
+            if known is None or said.sender.user not in known.askers:
+                return False
+            await self._threads.keep(key, replace(known, is_quiet=True))
+        return True
+
+    async def whisper(
+        self,
+        sender: Sender,
+        channel: str,
+        text: str,
+        origin: Origin,
+        *,
+        event_id: str,
+        language: Language,
+    ) -> None:
+        """Something that nobody else in the channel sees, nor its answer."""
+        place = SlackChannelId(sender.home, channel)
+        await self.put(
+            IncomingMessage(
+                event_id=event_id,
+                user=sender.person.ref(self._tenant),
+                conversation=place.whisper(self._tenant, sender.user),
+                text=text,
+                sent_at=datetime.now(UTC),
+                locale=language,
+            ),
+            origin,
+        )
+
+    async def put(self, message: IncomingMessage, origin: Origin) -> None:
+        async with asyncio.timeout(ACCEPT_TIMEOUT_S):
+            await self._put(message, origin)
+
+    async def stop(
+        self,
+        sender: Sender,
+        channel: str,
+        thread_ts: str,
+        messages: tuple[str, ...],
+        language: Language,
+    ) -> None:
+        """The person wants no more of the answers that stand in *messages*, or are to come there."""
+        place = SlackChannelId(sender.home, channel)
+        conversation = self._conversation(place, thread_ts, is_direct=channel.startswith("D"))
+        events = [await self._origins.event_at(str(place), ts) for ts in messages]
+        if not any(events):
+            known = await self._threads.find(conversation.key)
+            events = [known.last_event if known else None]
+        for event_id in filter(None, events):
+            origin = await self._origins.find(event_id)
+            if origin is not None and origin.user == sender.user:
+                await self._stop(event_id, conversation, language)
+                log.info("slack.stopped", event_id=event_id)
+
+    async def note_context(self, sender: Sender, looking_at: tuple[str, ...]) -> None:
+        """What the person has open beside the conversation with the bot."""
+        async with asyncio.timeout(ACCEPT_TIMEOUT_S):
+            await self._threads.note_open(sender.person.ref(self._tenant).id, looking_at)
+
+    async def _open_at(self, said: SlackMessage) -> tuple[str, ...]:
+        if not said.is_direct:
+            return ()
+        return await self._threads.open_at(said.sender.person.ref(self._tenant).id)
+
+    def conversation_of(self, said: SlackMessage) -> ConversationRef:
+        return self._conversation(said.channel, said.root, is_direct=said.is_direct)
+
+    def direct(self, home: str, channel: str) -> ConversationRef:
+        """Everything that is said in a direct message with the bot is one conversation."""
+        return SlackChannelId(home, channel).conversation(
+            self._tenant, ConversationKind.DIRECT, None
+        )
+
+    def _conversation(
+        self, channel: SlackChannelId, thread: str, *, is_direct: bool
+    ) -> ConversationRef:
+        if is_direct:
+            return self.direct(channel.home, channel.channel)
+        # Mentions do not say of what kind the channel is; the directory knows when it is public.
+        return channel.conversation(self._tenant, ConversationKind.PRIVATE, thread)
+
+    async def _put(self, message: IncomingMessage, origin: Origin) -> None:
+        await self._origins.keep(message.event_id, origin)
+        await self._accept(message)
+        log.info("slack.accepted", event_id=message.event_id, platform=PLATFORM)
