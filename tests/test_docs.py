@@ -13,6 +13,7 @@ import typer
 
 from adapters.cli import app
 from adapters.settings import Settings, all_settings
+from adapters.slack.permissions import SCOPES
 from bot.people_file import read_people
 from retrieval.evaluation import EvaluationQuestion
 from retrieval.ingest.convert import convert, supported_endings
@@ -27,6 +28,8 @@ COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _ABSOLUTE_PATH = re.compile(r"(?<![\w.:/~<>}])/([A-Za-z][\w.-]*)")
+_ROUTES = {"v1.", "v1", "healthz", "readyz", "slack"}
+_SLASH_COMMANDS = {"ask", "shifu", "why", "invite"}
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
@@ -74,8 +77,26 @@ def test_every_command_in_a_sentence_exists(page: Path) -> None:
         if program == "make":
             assert name in _targets()
         elif name != "--help":
-            known = {option for parameter in COMMANDS[name].params for option in parameter.opts}
+            command = COMMANDS[name]
+            if rest and rest[0] in getattr(command, "commands", {}):
+                command = command.commands[rest[0]]
+            known = {option for parameter in command.params for option in parameter.opts}
             assert {word for word in rest if word.startswith("--")} <= known, code
+
+
+def test_the_table_of_slacks_scopes_is_all_of_them() -> None:
+    rows = _rows(_marked("slack", "scopes"))[1:]
+
+    assert [(name.strip("`"), why, when) for name, why, when in rows] == [
+        (
+            scope.name,
+            scope.why,
+            "needed"
+            if scope.is_needed
+            else ("with " + ", ".join(sorted(scope.only_for)) if scope.only_for else ""),
+        )
+        for scope in SCOPES
+    ]
 
 
 def test_the_pipeline_is_drawn_as_it_is() -> None:
@@ -123,7 +144,7 @@ def test_every_file_of_ours_that_is_named_exists(page: Path) -> None:
 def test_paths_are_anybodys(page: Path) -> None:
     first_folders = set(_ABSOLUTE_PATH.findall(_text(page)))
 
-    assert first_folders - {"v1.", "v1", "healthz", "readyz"} <= {"etc", "var"}
+    assert first_folders - _ROUTES - _SLASH_COMMANDS <= {"etc", "var"}
 
 
 def test_the_example_settings_file_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

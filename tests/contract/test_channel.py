@@ -18,12 +18,15 @@ from bot.redis_client import close_redis, open_redis
 from retrieval.types import Language
 from tests.builders import TENANT as TEST_TENANT
 from tests.fakes.web_site import TENANT, WebSite
+from tests.slack_stage import SlackStage, a_slack_stage
 
 
 class Stage(Protocol):
     """A channel with a conversation that ANN and BEN read, and their eyes."""
 
     conversation: ConversationRef
+    elsewhere: str
+    """Another channel of theirs."""
     ann: UserRef
     ben: UserRef
 
@@ -183,7 +186,7 @@ class ChannelContract:
         other = ConversationRef(
             stage.conversation.platform,
             stage.conversation.tenant,
-            "elsewhere",
+            stage.elsewhere,
             ConversationKind.PRIVATE,
         )
 
@@ -196,6 +199,7 @@ class RecordingStage:
     def __init__(self) -> None:
         self.channel = RecordingChannel(ChannelLimits(1_000, 0.0, has_private_replies=True))
         self.conversation = ConversationRef("test", TEST_TENANT, "room", ConversationKind.PRIVATE)
+        self.elsewhere = "elsewhere"
         self.ann = UserRef(TEST_TENANT, "ann")
         self.ben = UserRef(TEST_TENANT, "ben")
 
@@ -220,6 +224,7 @@ class WebStage:
         self.conversation = ConversationRef(
             "web", TENANT, "#verification", ConversationKind.PRIVATE, thread="t1"
         )
+        self.elsewhere = "elsewhere"
         self.ann = UserRef(TENANT, "carol.wu")
         self.ben = UserRef(TENANT, "leo.fang")
 
@@ -271,3 +276,67 @@ class TestWebChannelOnRedis(ChannelContract):
         async with WebSite(tmp_path, logs=here).running() as site:
             yield WebStage(site, channel=WebChannel(there))
         await close_redis(redis)
+
+
+class TestSlackChannel(ChannelContract):
+    @pytest.fixture
+    async def stage(self) -> AsyncIterator[Stage]:
+        async with a_slack_stage() as stage:
+            await stage.ask(event_id=EVENT)
+            yield stage
+
+    # What Slack shows to one person alone it neither keeps nor changes.
+
+    async def test_an_update_of_a_private_reply_stays_private(self, stage: Stage) -> None:
+        ref = await stage.channel.post_private(
+            a_reply("for Ann"), stage.conversation, stage.ann, answers=EVENT
+        )
+
+        await stage.channel.update(ref, a_reply("for Ann again"))
+
+        assert await stage.seen_by(stage.ann) == ["for Ann"]
+        assert await stage.seen_by(stage.ben) == []
+
+    async def test_the_private_answer_is_another_message_and_again_one(self, stage: Stage) -> None:
+        shared = await stage.channel.post(a_reply("for all"), stage.conversation, answers=EVENT)
+        refs = {
+            await stage.channel.post_private(
+                a_reply(text), stage.conversation, stage.ann, answers=EVENT
+            )
+            for text in ("for Ann", "more for Ann")
+        }
+
+        assert len(refs | {shared}) == 2
+        assert await stage.seen_by(stage.ann) == ["for all", "for Ann"]
+        assert await stage.seen_by(stage.ben) == ["for all"]
+
+
+class TestSlackChannelWithoutStreaming(TestSlackChannel):
+    @pytest.fixture
+    async def stage(self) -> AsyncIterator[Stage]:
+        async with a_slack_stage() as stage:
+            stage.channel = stage.another_channel(streaming=False)
+            await stage.ask(event_id=EVENT)
+            yield stage
+
+
+class TestSlackChannelTakenOver(TestSlackChannel):
+    """Each call goes to another process than the one before."""
+
+    @pytest.fixture
+    async def stage(self) -> AsyncIterator[Stage]:
+        async with a_slack_stage() as stage:
+            await stage.ask(event_id=EVENT)
+            yield _TakenOver(stage)
+
+
+class _TakenOver:
+    def __init__(self, stage: SlackStage) -> None:
+        self._stage = stage
+        self.conversation, self.elsewhere = stage.conversation, stage.elsewhere
+        self.ann, self.ben = stage.ann, stage.ben
+        self.seen_by, self.forget = stage.seen_by, stage.forget
+
+    @property
+    def channel(self) -> Channel:
+        return self._stage.another_channel()

@@ -1,0 +1,1 @@
+"""What `tests.fakes.slack_api` is made of."""

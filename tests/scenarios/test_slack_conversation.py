@@ -1,0 +1,282 @@
+"""What an employee gets in Slack, from the event to what everybody in the channel reads."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from retrieval.access import Acl, tenant_principal
+from tests.builders import ENG, SALES, TENANT, a_document, an_acl
+from tests.company import WaitingModel
+from tests.fakes.slack_api import SlackApi
+from tests.slack_company import SlackCompany, a_slack_company, furnish
+
+LEAVE = a_document(
+    "Employees get 14 days of annual leave per year.", id="hr/leave", title="Annual leave"
+)
+VALVE = a_document(
+    "The pressure valve opens at 42 bar.", id="eng/valve", acl=an_acl(ENG), title="Pressure valve"
+)
+PRICE = a_document(
+    "The secret rebate for Acme is 17 percent.",
+    id="sales/rebate",
+    acl=an_acl(SALES),
+    title="Rebate for Acme",
+)
+ZH_LEAVE = a_document(
+    "員工滿三年有十四天特休假。特休假可以預借。", id="hr/leave-zh", title="特別休假辦法"
+)
+
+
+INTERNAL = Acl(frozenset({tenant_principal(TENANT)}))
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[SlackApi]:
+    async with SlackApi() as api:
+        furnish(api)
+        yield api
+
+
+@pytest.fixture(params=["socket", "http"])
+async def company(
+    request: pytest.FixtureRequest, tmp_path: Path, api: SlackApi, redis_url: str
+) -> AsyncIterator[SlackCompany]:
+    is_http = request.param == "http"
+    async with a_slack_company(tmp_path, api, redis_url, http=is_http) as company:
+        await company.knows(LEAVE, ZH_LEAVE)
+        yield company
+
+
+async def test_a_mention_is_answered_in_its_thread_once(company: SlackCompany) -> None:
+    # With message.channels each mention comes twice, as two different events.
+    company.api.sends_channel_messages = True
+
+    asked = await company.api.mention("U1", "CGEN", "How many days of annual leave?")
+
+    reply = await company.answered(asked)
+    assert reply.thread_ts == asked.ts
+    assert "14 days" in company.text(reply)
+    assert "Annual leave" in company.text(reply)
+    await company.settled()
+    assert company.api.from_app("CGEN") == [reply]
+
+
+async def test_a_direct_message_is_answered_in_its_language(company: SlackCompany) -> None:
+    asked = await company.api.direct_message("U1", "滿三年有幾天特休？")
+
+    reply = await company.reply(asked.channel)
+
+    assert "十四天" in company.text(reply)
+    assert "特別休假辦法" in company.text(reply)
+
+
+async def test_what_is_delivered_again_is_answered_once(company: SlackCompany) -> None:
+    asked = await company.api.mention("U1", "CGEN", "How many days of annual leave?")
+    await company.answered(asked)
+
+    for delivery in list(company.api.deliveries):
+        again = await company.api.resend(delivery)
+        assert again.is_acknowledged
+
+    await company.settled()
+    assert len(company.api.from_app("CGEN")) == 1
+
+
+async def test_two_people_in_one_thread_are_both_answered(company: SlackCompany) -> None:
+    first = await company.api.mention("U1", "CGEN", "How many days of annual leave?")
+    await company.answered(first)
+
+    second = await company.api.mention("U3", "CGEN", "滿三年有幾天特休？", thread_ts=first.ts)
+
+    reply = await company.reply("CGEN", first.ts, after=second.ts)
+    assert "十四天" in company.text(reply)
+    assert reply.thread_ts == first.ts
+
+
+async def test_calling_the_bot_into_a_thread_answers_what_was_asked_there(
+    company: SlackCompany,
+) -> None:
+    asked = await company.api.message("U2", "CGEN", "How many days of annual leave?")
+
+    called = await company.api.mention("U1", "CGEN", "", thread_ts=asked.ts)
+
+    reply = await company.reply("CGEN", asked.ts, after=called.ts)
+    assert "14 days" in company.text(reply)
+
+
+async def test_everybody_in_the_channel_reads_only_what_all_may_read(
+    company: SlackCompany,
+) -> None:
+    await company.knows(VALVE, PRICE)
+
+    in_eng = await company.api.mention("U1", "CENG", "At what pressure does the valve open?")
+    in_deal = await company.api.mention("U1", "CDEAL", "At what pressure does the valve open?")
+
+    assert "42 bar" in company.text(await company.answered(in_eng))
+    assert "42 bar" not in company.text(await company.answered(in_deal))
+    await company.settled()
+    assert "42 bar" not in company.api.everything_seen_by("U3")
+
+
+async def test_the_asker_alone_gets_the_fuller_answer_and_a_copy(company: SlackCompany) -> None:
+    await company.knows(VALVE)
+    asked = await company.api.mention("U1", "CDEAL", "At what pressure does the valve open?")
+    await company.answered(asked)
+
+    own = await company.reply("CDEAL", asked.ts, to="U1")
+    assert "42 bar" in company.text(own)
+    await company.api.action(own, "shifu_copy")
+
+    copy = await company.reply(company.api.dm("U1"))
+    assert "42 bar" in company.text(copy)
+    await company.settled()
+    assert "42 bar" not in company.api.everything_seen_by("U3")
+
+
+async def test_strangers_and_guests_get_public_documents_only(company: SlackCompany) -> None:
+    internal = a_document(
+        "The canteen code is 7431.", id="hr/canteen", acl=INTERNAL, title="Canteen"
+    )
+    await company.knows(internal)
+    company.api.channel("CX", "partners", "private", ["U1", "UX"], ext_shared=["T9"])
+    company.api.channel("CG", "with-gus", "private", ["U1", "UG"])
+
+    for channel, user in (("CX", "U1"), ("CG", "U1"), ("CG", "UG")):
+        asked = await company.api.mention(user, channel, "What is the canteen code?")
+        assert "7431" not in company.text(await company.answered(asked))
+    asked = await company.api.direct_message("UG", "What is the canteen code?")
+    assert "7431" not in company.text(await company.reply(asked.channel))
+
+    asked = await company.api.direct_message("U1", "What is the canteen code?")
+    assert "7431" in company.text(await company.reply(asked.channel))
+
+
+async def test_whoever_joins_between_question_and_answer_reads_along(
+    tmp_path: Path, api: SlackApi, redis_url: str
+) -> None:
+    model = WaitingModel("valve")
+    async with a_slack_company(tmp_path, api, redis_url, model=model) as company:
+        await company.knows(VALVE)
+        asked = await api.mention("U1", "CENG", "At what pressure does the valve open?")
+        await model.waits.wait()
+
+        await api.join("UG", "CENG")
+        model.go_on.set()
+
+        reply = await company.answered(asked)
+        await company.settled()
+        assert "42 bar" not in company.text(reply)
+        assert "42 bar" not in api.everything_seen_by("UG")
+
+
+async def test_the_stop_button_ends_the_model(
+    tmp_path: Path, api: SlackApi, redis_url: str
+) -> None:
+    model = WaitingModel("leave")
+    async with a_slack_company(tmp_path, api, redis_url, model=model) as company:
+        await company.knows(LEAVE)
+        asked = await api.direct_message("U1", "How many days of annual leave?")
+        await model.waits.wait()
+        (message,) = api.from_app(asked.channel)
+
+        await api.stop_pressed("U1", message)
+
+        await asyncio.wait_for(model.closed.wait(), 10)
+        reply = await company.reply(asked.channel)
+        assert "Stopped." in company.text(reply)
+        assert len(api.from_app(asked.channel)) == 1
+
+
+async def test_a_file_that_comes_with_a_question_answers_it(company: SlackCompany) -> None:
+    company.api.file(
+        "F1", "pump.md", b"# Pump\n\nThe pump is primed for 90 seconds.", channels=["D"]
+    )
+
+    asked = await company.api.direct_message("U1", "How long is the pump primed?", files=["F1"])
+
+    reply = await company.reply(asked.channel)
+    assert "90 seconds" in company.text(reply)
+    assert "pump" in company.text(reply)
+    assert await company.store.documents() == [LEAVE.document, ZH_LEAVE.document]
+
+
+async def test_thirty_mentions_at_once_are_each_answered_once(company: SlackCompany) -> None:
+    asked = await asyncio.gather(
+        *(
+            company.api.mention(f"U{n % 3 + 1}", "CGEN", "How many days of annual leave?")
+            for n in range(30)
+        )
+    )
+
+    replies = await asyncio.gather(*(company.answered(message) for message in asked))
+
+    await company.settled()
+    assert all("14 days" in company.text(reply) for reply in replies)
+    assert len(company.api.from_app("CGEN")) == 30
+
+
+async def test_a_rate_limited_workspace_gets_every_answer_in_one_message(
+    company: SlackCompany,
+) -> None:
+    company.api.rate_limit("chat.startStream", per_minute=2, retry_after_s=1)
+    company.api.rate_limit("chat.update", per_minute=20, retry_after_s=1)
+    company.api.rate_limit("chat.postMessage", per_minute=20, retry_after_s=1)
+
+    asked = [
+        await company.api.mention("U1", "CGEN", "How many days of annual leave?") for _ in range(8)
+    ]
+
+    for message in asked:
+        assert "14 days" in company.text(await company.answered(message))
+    await company.settled()
+    assert len(company.api.from_app("CGEN")) == 8
+
+
+async def test_slack_being_down_for_a_while_loses_nothing(company: SlackCompany) -> None:
+    asked = await company.api.mention("U1", "CGEN", "How many days of annual leave?")
+    await company.answered(asked)
+    await company.api.down()
+    later = asyncio.create_task(company.api.mention("U2", "CGEN", "How many days of annual leave?"))
+    await asyncio.sleep(2)
+
+    await company.api.up()
+
+    reply = await company.answered(await later)
+    assert "14 days" in company.text(reply)
+    await company.settled()
+    assert len(company.api.from_app("CGEN")) == 2
+
+
+async def test_the_sockets_changing_during_an_answer_lose_nothing(
+    tmp_path: Path, api: SlackApi, redis_url: str
+) -> None:
+    model = WaitingModel("leave")
+    async with a_slack_company(tmp_path, api, redis_url, model=model) as company:
+        await company.knows(LEAVE, ZH_LEAVE)
+        first = await api.mention("U1", "CGEN", "How many days of annual leave?")
+        await model.waits.wait()
+
+        await api.refresh_sockets()
+        second = await api.mention("U2", "CGEN", "滿三年有幾天特休？")
+        assert "十四天" in company.text(await company.answered(second))
+        await api.drop_sockets()
+        model.go_on.set()
+
+        assert "14 days" in company.text(await company.answered(first))
+
+
+async def test_nothing_of_a_document_notifies_or_links(company: SlackCompany) -> None:
+    evil = a_document(
+        "The gate code is 12. <!channel> ask <@U3> or https://evil.example/?q=1 now.",
+        id="eng/gate",
+        title="Gate <!here> <@U2>",
+    )
+    await company.knows(evil)
+
+    asked = await company.api.mention("U1", "CGEN", "What is the gate code?")
+
+    reply = await company.answered(asked)
+    assert "12" in company.text(reply)
+    assert company.api.notified_by(reply) == set()
