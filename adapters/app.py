@@ -476,7 +476,10 @@ def _command_options(settings: Settings, model: LanguageModel | None) -> Command
     prompt, completion = settings.model.input_price, settings.model.output_price
     prices = None if prompt is None or completion is None else TokenPrices(prompt, completion)
     return CommandOptions(
-        model=model.name if model else None, prices=prices, prefixes={"slack": "/shifu "}
+        model=model.name if model else None,
+        prices=prices,
+        prefixes={"slack": "/shifu "},
+        private_ask={"slack": "/ask"},
     )
 
 

@@ -114,7 +114,7 @@ def ingest(
     paths: Annotated[
         list[Path],
         typer.Argument(
-            metavar="PATH...", help="Files and folders: .md .adoc .html .pdf .docx .txt"
+            metavar="PATH...", help="Files and folders: .md .adoc .html .pdf .docx .xlsx .pptx .txt"
         ),
     ],
     acl: Annotated[

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from retrieval.analysis import content_tokens, stem
 
 _NOUNS = (
-    "file|document|doc|docx|pdf|attachment|report|paper|contract|agreement|spreadsheet|slide|deck|"
+    "file|document|doc|docx|pdf|attachment|report|paper|contract|agreement|spreadsheet|workbook|sheet|excel|slide|deck|"
     "presentation|memo|page|letter|text|note|minutes|manual|guide|article|spec|specification|datasheet|"
     "log|picture|image|photo|screenshot|diagram|chart"
 )
@@ -16,7 +16,7 @@ _NAMED = re.compile(
     rf"(?:(?:the|this|that|these|those|my)(?:\s+(?:{_PUT_HERE}))?|{_PUT_HERE})\s+(?:{_NOUNS})s?\b"
     r"|\b(?:the\s+|my\s+)?attach(?:ments?|ed)\b|\b(?:enclosed|tl;?dr)\b"
     r"|(?:請問)?(?:在|從|依|依據|根據|照)?(?:(?:這|該|那|此|上)(?:一|幾|些|面)*的?(?:份|個|篇|張|支|封|本|則)?|上傳|夾帶|附上)的?"
-    r"(?:PDF|Word|文件|檔案|檔|附件|附檔|報告書?|合約|契約|文章|簡報|資料|圖片|圖|照片|截圖|信|會議[紀記]錄|[紀記]錄|"
+    r"(?:PDF|Word|Excel|PowerPoint|PPT|試算表|工作表|投影片|文件|檔案|檔|附件|附檔|報告書?|合約|契約|文章|簡報|資料|圖片|圖|照片|截圖|信|會議[紀記]錄|[紀記]錄|"
     r"規格書?|手冊|說明書|表格|公告|辦法)(?:裡面|裡|裏|中|內|當中|上)?的?"
     r"|(?:(?:這|該|此)(?:份|篇|張|封)|附件|附檔)(?:裡面|裡|裏|中|內)?的?",
     re.IGNORECASE,

@@ -13,7 +13,7 @@ from bot.messages import Attachment, IncomingMessage
 from bot.surroundings import AttachmentUnreadable, Surroundings, Unreadable
 from retrieval.access import Acl
 from retrieval.analysis import language_of
-from retrieval.errors import HoldsNoText, IngestError, IsLocked
+from retrieval.errors import HoldsNoText, IngestError, IsLocked, TooMuch
 from retrieval.ingest.clean import visible
 from retrieval.ingest.convert import supported_endings, text_of
 from retrieval.ingest.redact import redact
@@ -34,6 +34,10 @@ _LONGEST_NAME = 80
 _ENDINGS_BY_TYPE = {
     "application/pdf": ".pdf",
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document": ".docx",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": ".xlsx",
+    "application/vnd.ms-excel.sheet.macroenabled.12": ".xlsm",
+    "application/vnd.openxmlformats-officedocument.presentationml.presentation": ".pptx",
+    "application/vnd.ms-powerpoint.presentation.macroenabled.12": ".pptm",
     "text/html": ".html",
     "text/markdown": ".md",
     "application/json": ".txt",
@@ -143,6 +147,8 @@ def _chunks(name: str, ending: str, raw: bytes) -> tuple[tuple[Chunk, ...], bool
         raise AttachmentUnreadable(Unreadable.NO_TEXT) from error
     except IsLocked as error:
         raise AttachmentUnreadable(Unreadable.LOCKED) from error
+    except TooMuch as error:
+        raise AttachmentUnreadable(Unreadable.TOO_LARGE) from error
     except IngestError as error:
         raise AttachmentUnreadable(Unreadable.DAMAGED) from error
     except Exception as error:

@@ -46,11 +46,13 @@ class CommandOptions:
     Attributes:
         model: Name of the language model; None without any.
         prefixes: What stands before a command, by platform; `/` for the others.
+        private_ask: The command for a question whose answer the asker alone sees, by platform.
     """
 
     model: str | None = None
     prices: TokenPrices | None = None
     prefixes: Mapping[str, str] = field(default_factory=dict)
+    private_ask: Mapping[str, str] = field(default_factory=dict)
 
 
 class Commands:
@@ -117,10 +119,16 @@ class Commands:
         )
 
     def _listed(self, message: IncomingMessage, language: Language) -> str:
-        return "\n".join(
-            f"- `{self._written(command, message, language)}`: {said.ABOUT[command][language]}"
+        lines = [
+            (self._written(command, message, language), said.ABOUT[command][language])
             for command in NAMES
-        )
+        ]
+        ask = self._options.private_ask.get(message.conversation.platform)
+        if ask is not None:
+            written, about = said.ASK_IN_PRIVATE[language]
+            lines.insert(0, (written.format(command=ask), about))
+        line = said.COMMAND[language]
+        return "\n".join(line.format(command=command, about=about) for command, about in lines)
 
     def _written(self, command: Command, message: IncomingMessage, language: Language) -> str:
         prefix = self._options.prefixes.get(message.conversation.platform, "/")

@@ -34,6 +34,12 @@ UNKNOWN = {
     ZH: "沒有「{name}」這個指令。可以使用的指令：\n{commands}",
 }
 
+COMMAND = {EN: "- `{command}`: {about}", ZH: "- `{command}`：{about}"}
+ASK_IN_PRIVATE = {
+    EN: ("{command} QUESTION", "answers you alone, wherever you are"),
+    ZH: ("{command} 問題", "在任何地方私下回答，只有你看得到"),
+}
+
 SOURCES_ALONE = {EN: "You may read:", ZH: "你可以閱讀："}
 SOURCES_SHARED = {
     EN: "Everyone who reads this reply may read:",

@@ -86,8 +86,10 @@ UNREADABLE = {
         ZH: "我還看不懂圖片：{names}。",
     },
     Unreadable.TYPE: {
-        EN: "I cannot read this type of file: {names}. I can read PDF, Word (.docx), HTML, Markdown and text.",
-        ZH: "我無法讀取這種檔案：{names}。可以讀取 PDF、Word（.docx）、HTML、Markdown 和純文字檔。",
+        EN: "I cannot read this type of file: {names}. "
+        "I can read PDF, Word (.docx), Excel (.xlsx), PowerPoint (.pptx), HTML, Markdown and text.",
+        ZH: "我無法讀取這種檔案：{names}。可以讀取 PDF、Word（.docx）、Excel（.xlsx）、"
+        "PowerPoint（.pptx）、HTML、Markdown 和純文字檔。",
     },
     Unreadable.TOO_LARGE: {
         EN: "I did not read {names}: too large for one answer. I can read files of up to {megabytes} MB.",

@@ -9,7 +9,7 @@ from slack_bolt.async_app import AsyncApp
 from adapters.slack.asking import SlackAsking
 from adapters.slack.incoming import Sender, sender_of_action
 from adapters.slack.languages import Languages
-from adapters.slack.listener_texts import ASK_USAGE, COMMAND_TAKEN, NOT_ACCEPTED, QUESTION_TAKEN
+from adapters.slack.listener_texts import ASK_USAGE, NOT_ACCEPTED, QUESTION_TAKEN
 from adapters.slack.markup import escaped, plain_text
 from adapters.slack.origins import Origin
 from bot.errors import StateUnavailable
@@ -57,17 +57,21 @@ class CommandRoutes:
         if sender is None:
             await ack()
             return
-        language = await self._languages.of(sender, text)
         command = f"/{text.lstrip('/')}" if text else "/help"
-        await self._take(body, sender, command, ack, COMMAND_TAKEN[language], language)
+        await self._command(body, sender, command, ack)
 
     async def _why(self, body: Body, ack: Ack) -> None:
         sender = sender_of_action(body)
         if sender is None:
             await ack()
             return
-        language = await self._languages.of(sender, "")
-        await self._take(body, sender, "/why", ack, COMMAND_TAKEN[language], language)
+        await self._command(body, sender, "/why", ack)
+
+    async def _command(self, body: Body, sender: Sender, command: str, ack: Ack) -> None:
+        # The English words of commands are no sign of somebody's language.
+        language = await self._languages.of(sender, "" if command.isascii() else command)
+        written = f"{body.get('command')} {body.get('text') or ''}".strip()
+        await self._take(body, sender, command, ack, written, language)
 
     async def _take(
         self, body: Body, sender: Sender, text: str, ack: Ack, taken: str, language: Language

@@ -77,7 +77,7 @@ def _sources(overview: Overview, language: Language) -> str:
         return HOME_UNAVAILABLE[language]
     lines = [
         HOME_SOURCE[language].format(
-            name=source.source,
+            name=source.name,
             documents=source.documents,
             date=source.newest_at.date().isoformat() if source.newest_at else "–",
         )

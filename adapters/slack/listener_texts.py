@@ -11,10 +11,9 @@ ASK_USAGE = {
     ZH: "請在指令後面寫上問題，例如：`/ask 我有幾天特休？` 只有你看得到答案。",
 }
 QUESTION_TAKEN = {
-    EN: "You asked: {question}\nI am looking it up; only you will see the answer.",
-    ZH: "你問：{question}\n正在查詢，只有你看得到答案。",
+    EN: "You asked: {question}\nOnly you see this question and its answer.",
+    ZH: "你問：{question}\n只有你看得到這個問題和答案。",
 }
-COMMAND_TAKEN = {EN: "One moment…", ZH: "請稍候…"}
 NOT_ACCEPTED = {
     EN: "I could not take this just now. Nothing was changed; please try again in a minute.",
     ZH: "目前無法處理，什麼都沒有變動，請過一分鐘再試一次。",

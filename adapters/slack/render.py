@@ -110,7 +110,7 @@ def _lines_below(reply: Reply) -> list[str]:
     lines = [_fitting(reply.notice, _NOTICE, one_line)] if reply.notice else []
     if reply.band is Band.UNSURE:
         lines.append(texts.UNSURE[language])
-    if reply.is_extract:
+    if reply.is_extract and reply.band is Band.ANSWERED:
         lines.append(texts.EXTRACT[language])
     elif reply.band in (Band.ANSWERED, Band.UNSURE):
         lines.append(texts.WRITTEN_BY_AI[language])

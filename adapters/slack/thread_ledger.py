@@ -156,11 +156,10 @@ class InMemoryThreadLedger:
     async def drop(self, channel: str, root: str, *, by: int, for_good: bool) -> None:
         threads = self._threads.get(channel, {})
         if for_good:
-            dropped = self._dropped.get(channel, {}) | {root: by}
+            dropped = self._dropped.setdefault(channel, {})
+            dropped[root] = max(by, dropped.get(root, by))
             self._dropped[channel] = {
-                one: max(at, self._dropped.get(channel, {}).get(one, at))
-                for one, at in dropped.items()
-                if at > by - DROPPED_KEPT_US
+                one: at for one, at in dropped.items() if at > by - DROPPED_KEPT_US
             }
         if root in threads and threads[root] <= by:
             del threads[root]
