@@ -142,13 +142,11 @@ def _working(
     settings: Settings, knowledge: Knowledge, conversations: Conversations
 ) -> AbstractAsyncContextManager[asyncio.Task[None]]:
     jobs: dict[str, Handler] = {SYNC: SyncHandler(settings, knowledge)}
-    due = schedules(settings)
     if conversations.slack is not None:
-        from adapters.slack_app import slack_jobs, slack_schedules
+        from adapters.slack_app import slack_jobs
 
         jobs |= slack_jobs(settings, knowledge, conversations, conversations.slack)
-        due += slack_schedules()
-    return working(settings, conversations, jobs=jobs, schedules=due)
+    return working(settings, conversations, jobs=jobs, schedules=schedules(settings))
 
 
 def _stop_signal() -> asyncio.Event:

@@ -1,6 +1,6 @@
 """The composition root's part for Slack: settings become its objects."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ from adapters.slack.events import EventRoutes
 from adapters.slack.home import HomeTab
 from adapters.slack.index_jobs import index_handlers
 from adapters.slack.index_work import IndexWork
-from adapters.slack.indexing import REVIEW, REVIEW_SCHEDULE, Indexing
+from adapters.slack.indexing import Indexing
 from adapters.slack.installations import Installations
 from adapters.slack.languages import Languages
 from adapters.slack.oauth import OAuthOptions, SlackInstaller
@@ -41,7 +41,6 @@ from adapters.slack.threads import InMemoryThreads, RedisThreads, Threads
 from adapters.slack_setup import slack_installations, slack_opt_ins
 from bot.directory import CompanyDirectory
 from bot.redis_client import RedisClient
-from bot.schedules import Schedule
 from bot.sharing import Sharing
 from bot.state import State
 from bot.suggestions import Suggestions
@@ -138,16 +137,21 @@ def taking_in(
             "SHIFU_SLACK__APP_TOKEN, SHIFU_SLACK__SIGNING_SECRET: set one of them, so that events can come: "
             "the first for Socket Mode, the second for HTTP; docs/slack.md says where to find them"
         )
-    adapter = _adapter(settings, knowledge, conversations, slack)
+    indexing = _indexing(settings, conversations, slack)
+    adapter = _adapter(settings, knowledge, conversations, slack, indexing)
     adapter.mount(app)
     _mount_installer(app, settings, conversations, slack)
-    return _listening(adapter, settings.slack_app_token)
+    return _listening(adapter, indexing, settings.slack_app_token)
 
 
 @asynccontextmanager
-async def _listening(adapter: SlackAdapter, app_token: str) -> AsyncIterator[None]:
+async def _listening(
+    adapter: SlackAdapter, indexing: Indexing, app_token: str
+) -> AsyncIterator[None]:
     async with AsyncExitStack() as open_things:
         open_things.push_async_callback(adapter.close)
+        # Which channels are approved may have changed while we were away.
+        await indexing.order_review()
         if app_token:
             await open_things.enter_async_context(adapter.connected(app_token))
         yield
@@ -167,12 +171,12 @@ def slack_jobs(
     return index_handlers(work)
 
 
-def slack_schedules() -> Sequence[Schedule]:
-    return [Schedule(REVIEW, REVIEW_SCHEDULE)]
-
-
 def _adapter(
-    settings: Settings, knowledge: "Knowledge", conversations: "Conversations", slack: Slack
+    settings: Settings,
+    knowledge: "Knowledge",
+    conversations: "Conversations",
+    slack: Slack,
+    indexing: Indexing,
 ) -> SlackAdapter:
     tenant, clients = settings.tenant, slack.clients
     state, records = conversations.state, conversations.records
@@ -194,7 +198,7 @@ def _adapter(
             home,
             Prompts(clients, languages, suggestions, tenant=tenant),
             changed=slack.directory.changed,
-            indexed=_indexing(settings, conversations, slack).seen,
+            indexed=indexing.seen,
             gone=gone,
             follow_channels=settings.slack.follow_channels,
         ),

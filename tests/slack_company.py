@@ -11,8 +11,9 @@ from typing import Any
 from aiohttp import web
 
 from adapters.app import Conversations, Knowledge, open_conversations, working
+from adapters.jobs import schedules
 from adapters.settings import Settings
-from adapters.slack_app import slack_jobs, slack_schedules, taking_in
+from adapters.slack_app import slack_jobs, taking_in
 from bot import texts
 from bot.answering import Answerer
 from bot.redis_client import close_redis, open_redis
@@ -147,7 +148,7 @@ async def a_slack_company(
         await running.enter_async_context(events)
         jobs = slack_jobs(settings, knowledge, conversations, conversations.slack)
         await running.enter_async_context(
-            working(settings, conversations, jobs=jobs, schedules=slack_schedules())
+            working(settings, conversations, jobs=jobs, schedules=schedules(settings))
         )
         if http:
             port = runner.addresses[0][1]

@@ -280,3 +280,28 @@ async def test_nothing_of_a_document_notifies_or_links(company: SlackCompany) ->
     reply = await company.answered(asked)
     assert "12" in company.text(reply)
     assert company.api.notified_by(reply) == set()
+
+
+async def test_what_was_said_in_an_approved_channel_is_known_to_its_members(
+    tmp_path: Path, api: SlackApi, redis_url: str
+) -> None:
+    api.sends_channel_messages = True
+    async with a_slack_company(tmp_path, api, redis_url, index_channels=["CENG"]) as company:
+        said = (
+            "The spare key of the clean room lies in drawer seven, below the oscilloscope's manual."
+        )
+        await api.message("U2", "CENG", said)
+        async with asyncio.timeout(60):
+            while not await company.store.documents():
+                await asyncio.sleep(0.2)
+
+        await api.direct_message("U1", "Where is the spare key of the clean room?")
+        await api.direct_message("U3", "Where is the spare key of the clean room?")
+
+        assert "drawer seven" in company.text(await company.reply(api.dm("U1")))
+        await company.reply(api.dm("U3"))
+        await api.leave("U1", "CENG")
+        again = await api.direct_message("U1", "Where does the clean room's spare key lie?")
+        answer = await company.reply(api.dm("U1"), after=again.ts)
+        assert "drawer seven" not in company.text(answer)
+        assert "drawer seven" not in api.everything_seen_by("U3")

@@ -276,7 +276,8 @@ class Workplace:
             and trusted & {"*", group.id, group.handle}
         }
 
-    async def take(self, change: tuple[str, str, object], *, is_heard: bool) -> None:
+    async def take(self, change: tuple[str, str, object], *, is_heard: bool) -> bool:
+        """False for a change that the app is not told of: until it runs out, the old holds."""
         kind, id, what = change
         match kind:
             case "user":
@@ -302,8 +303,7 @@ class Workplace:
             case "connect":
                 await self.api.connect(id, "T9", event=is_heard)
         await self.pass_on()
-        if not is_heard or not self._is_told_of(kind, id, what):
-            self.time_s += ACCOUNT_TTL_S
+        return is_heard and self._is_told_of(kind, id, what)
 
     def _is_told_of(self, kind: str, id: str, what: object) -> bool:
         """Slack tells the app of its own workspaces' people, and of channels that it is in."""
@@ -462,7 +462,8 @@ def test_nobody_gets_a_right_that_is_not_theirs(
                 await workplace.look(str(what), str(how), is_calm=is_calm)
             elif kind == "change":
                 assert isinstance(what, tuple)
-                await workplace.take(what, is_heard=bool(how))
+                if not await workplace.take(what, is_heard=bool(how)):
+                    workplace.time_s += ACCOUNT_TTL_S
             elif kind == "change meanwhile":
                 assert isinstance(what, tuple)
                 await change_meanwhile(workplace, what, str(how))
@@ -490,5 +491,7 @@ async def change_meanwhile(workplace: Workplace, change: tuple[str, str, object]
     api.fail("*", late_s=0.05, times=3)
     asking = asyncio.create_task(asked(workplace.directory.person(workplace.ref(id))))
     await api.until(lambda: any(call.answer for call in api.calls()[seen:]) or asking.done())
-    await workplace.take(change, is_heard=True)
+    is_told = await workplace.take(change, is_heard=True)
     allow([before, workplace.granted(id)], await asking)
+    if not is_told:
+        workplace.time_s += ACCOUNT_TTL_S

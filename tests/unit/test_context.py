@@ -125,10 +125,11 @@ async def test_a_platform_that_does_not_answer_is_done_without(
     ("message", "asked"),
     [
         (with_file("photo.png", media_type="image/png"), False),
-        (with_file("sheet.xlsx"), False),
+        (with_file("sheet.xls"), False),
         (with_file("film.mp4", media_type="video/mp4"), False),
         (with_file("huge.pdf", size_bytes=11 * 2**20), False),
         (with_file("plan.md"), True),
+        (with_file("sheet.xlsx"), True),
         (with_file("server.log"), True),
         (with_file("main.py", media_type="text/x-python"), True),
         (with_file("Untitled", media_type="text/plain"), True),

@@ -223,7 +223,7 @@ def test_a_word_document_becomes_markdown_without_hidden_text() -> None:
         ("a.md", b"\n \n", "holds no text"),
         ("a.md", b"MZ\x00\x01", "binary file"),
         ("a.txt", b"\xff\xfa\x81", "save it as UTF-8"),
-        ("a.xlsx", b"x", "unsupported type .xlsx; use .adoc"),
+        ("a.xls", b"x", "unsupported type .xls; use .adoc"),
         ("a.pdf", b"no pdf", "is damaged or no PDF"),
         ("a.pdf", a_pdf(), "run OCR"),
         ("a.pdf", a_pdf("Secret", password="x"), "protected with a password"),
