@@ -6,6 +6,7 @@ import typer
 
 from adapters.console import err, out, print_json
 from adapters.settings import load_settings
+from retrieval.errors import ShifuError
 
 slack_app = typer.Typer(
     help="Create the Slack app: its manifest, and a key for several workspaces.",
@@ -90,3 +91,30 @@ def slack_key() -> None:
         "the workspaces have to be installed again.",
         markup=False,
     )
+
+
+@slack_app.command("index")
+def slack_index(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """How far the channels of SHIFU_SLACK__INDEX_CHANNELS are indexed."""
+    import asyncio
+
+    from adapters.slack_setup import index_status
+
+    try:
+        found = asyncio.run(index_status(load_settings()))
+    except ShifuError as error:
+        err.print(f"shifu: {error}", markup=False)
+        raise typer.Exit(2) from error
+    if as_json:
+        print_json(found)
+        return
+    if not found:
+        out.print("No channel is indexed; docs/slack.md says how to approve one.", markup=False)
+    for channel in found:
+        read = "all of its history" if channel["is_done"] else "not all of its history yet"
+        out.print(
+            f"{channel['channel']}: {channel['threads']} threads, {read}, read by {channel['readers']}",
+            markup=False,
+        )

@@ -1,12 +1,18 @@
 """What the settings mean for Slack: which opt-ins, which installations."""
 
+from typing import Any
+
+from adapters.app import open_redis_alone
 from adapters.settings import ConfigurationError, Settings
 from adapters.slack.cached_installations import CachedInstallations
 from adapters.slack.client import SlackApi
+from adapters.slack.indexing import Indexing
 from adapters.slack.installations import Installations
 from adapters.slack.permissions import OptIn
 from adapters.slack.redis_installations import RedisInstallations
+from adapters.slack.redis_thread_ledger import RedisThreadLedger
 from adapters.slack.single_installation import SingleInstallation
+from bot.inbox import InMemoryInbox
 from bot.redis_client import RedisClient
 
 
@@ -54,3 +60,26 @@ def kept_installations(settings: Settings, redis: RedisClient) -> RedisInstallat
             "docs/slack.md says what goes there"
         )
     return RedisInstallations(redis, tenant=settings.tenant, keys=keys)
+
+
+async def index_status(settings: Settings) -> list[dict[str, Any]]:
+    """
+    Of each channel whose threads are documents: numbers, no texts.
+
+    Raises:
+        StateUnavailable: If Redis cannot be had.
+    """
+    async with open_redis_alone(settings) as redis:
+        ledger = RedisThreadLedger(redis, tenant=settings.tenant)
+        # Nothing is put into the inbox by looking.
+        indexing = Indexing(ledger, InMemoryInbox(), channels=settings.slack.index_channels)
+        return [
+            {
+                "channel": str(status.channel),
+                "threads": status.threads,
+                "readers": status.visibility.value if status.visibility else "nobody",
+                "is_done": status.backfill is not None and status.backfill.is_done,
+                "pages_read": status.backfill.pages if status.backfill else 0,
+            }
+            for status in await indexing.backfill_status()
+        ]
