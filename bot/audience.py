@@ -42,10 +42,12 @@ def scope_of_readers(readers: Iterable[Reader | None], *, max_clauses: int = 200
     *max_clauses* distinct readers are narrowed to what all have in common.
     """
     found = list(readers)
-    known = {reader for reader in found if reader is not None}
+    known = frozenset(reader for reader in found if reader is not None)
     checked = bool(found) and None not in found
     clauses = known if checked else known | {Reader.stranger()}
-    scope = AccessScope.of(clauses).narrowed(max_clauses=max_clauses)
+    # Comparing each with each other takes seconds for thousands, who are narrowed anyway.
+    scope = AccessScope(clauses) if len(clauses) > max_clauses else AccessScope.of(clauses)
+    scope = scope.narrowed(max_clauses=max_clauses)
     return AudienceScope(scope, checked, len(found))
 
 

@@ -115,14 +115,12 @@ class AccessScope:
     @classmethod
     def of(cls, readers: Iterable[Reader]) -> "AccessScope":
         """The scope of these readers, without the clauses that stricter ones imply."""
-        distinct = frozenset(readers)
-        return cls(
-            frozenset(
-                reader
-                for reader in distinct
-                if not any(other != reader and other.is_stricter_than(reader) for other in distinct)
-            )
-        )
+        kept: list[Reader] = []
+        # Whoever is stricter comes before those whom they imply.
+        for reader in sorted(set(readers), key=lambda r: (len(r.principals), r.clearance)):
+            if not any(other.is_stricter_than(reader) for other in kept):
+                kept.append(reader)
+        return cls(frozenset(kept))
 
     @classmethod
     def nothing(cls) -> "AccessScope":
