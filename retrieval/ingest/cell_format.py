@@ -34,7 +34,7 @@ BUILT_IN = {
 """Formats that a file names by number only."""
 
 _TOKEN = re.compile(
-    r'"(?P<quoted>[^"]*)"?|\\(?P<escaped>.)|[_*].|\[\$(?P<currency>[^\]-]*)[^\]]*\]'
+    r'"(?P<quoted>[^"]*)"?|\\(?P<escaped>.?)|[_*].|\[\$(?P<currency>[^\]-]*)[^\]]*\]'
     r"|\[(?P<condition>[<>=]+-?[\d.]+)\]|\[(?P<elapsed>h+|m+|s+)\]|\[[^\]]*\]"
     r"|(?P<general>General|G/通用格式|@)|(?P<exponent>E[+-])|AM/PM|A/P|上午/下午"
     r"|(?P<unit>y+|m+|d+|h+|s+|e+|g+|a{3,4})|(?P<digit>[0#?])|(?P<end>;)|(?P<mark>[.,%/])|(?P<other>.)",

@@ -169,7 +169,8 @@ class FolderConnector:
     def _entry(self, path: Path) -> Iterator[tuple[str, SkippedFile | None]]:
         name = self._name(path)
         if (
-            path.name.startswith(".")
+            # Office keeps the latter beside a file while somebody has it open.
+            path.name.startswith((".", "~$"))
             or path.name in _NOT_DOCUMENTS
             or path.name.endswith(SIDECAR_ENDING)
         ):

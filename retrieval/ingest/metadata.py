@@ -28,6 +28,8 @@ FIELDS = frozenset(
 
 ACCESS_FIELDS = frozenset({"acl", "level"})
 
+_ENDING = re.compile(r"\.(?:md|adoc|html?|pdf|docx|xls[xm]|ppt[xm]|txt)$")
+
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
@@ -256,7 +258,7 @@ def _language(value: str | None) -> Language | None:
 
 
 def _document_id(value: str | None) -> str | None:
-    return re.sub(r"\.(?:md|adoc|html?|pdf|docx|txt)$", "", value.strip("/")) if value else None
+    return _ENDING.sub("", value.strip("/")) if value else None
 
 
 def _link(value: str | None) -> str | None:

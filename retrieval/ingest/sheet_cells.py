@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
 from retrieval.errors import TooMuch
@@ -14,7 +14,7 @@ MAX_CELLS = 500_000
 """Filled ones, of all sheets of a workbook."""
 
 _MAX_CHARACTERS = 20_000_000
-_MAX_ELEMENTS = 5_000_000
+_MAX_ELEMENTS = 2_500_000
 """Of XML, filled or not: some seconds at worst."""
 
 _MAX_COLUMN, _MAX_ROW = 16_384, 1_048_576
@@ -29,12 +29,21 @@ class Budget:
 
     cells: int = MAX_CELLS
     characters: int = _MAX_CHARACTERS
+    raw_characters: int = 2 * _MAX_CHARACTERS
     elements: int = _MAX_ELEMENTS
 
-    def spend(self, text: str) -> None:
+    def show(self, text: str) -> None:
         self.cells -= 1
         self.characters -= len(text)
-        if self.cells < 0 or self.characters < 0:
+        self._check()
+
+    def hold(self, text: str) -> None:
+        """*text* of a cell that has not ended yet."""
+        self.raw_characters -= len(text)
+        self._check()
+
+    def _check(self) -> None:
+        if min(self.cells, self.characters, self.raw_characters) < 0:
             raise TooMuch(
                 f"has more than {MAX_CELLS:,} filled cells, or far too much text; split it"
             )
@@ -85,24 +94,15 @@ class SharedTexts(XmlTarget):
         name = local_name(tag)
         if name == "si":
             self.found.append(_clean("".join(self._parts)))
-            self._budget.spend(self.found[-1])
+            self._budget.show(self.found[-1])
         elif name == "rPh":
             self._in_reading_aid = False
         self._takes = False
 
     def data(self, text: str) -> None:
         if self._takes:
+            self._budget.hold(text)
             self._parts.append(text)
-
-
-@dataclass(slots=True)
-class _Open:
-    """The cell being read."""
-
-    column: int
-    kind: str
-    style: int
-    parts: list[str] = field(default_factory=list)
 
 
 class SheetCells(XmlTarget):
@@ -113,8 +113,10 @@ class SheetCells(XmlTarget):
         self._texts, self._formats, self._budget = texts, formats, budget
         self._row = self._column = 0
         self._is_hidden = False
-        self._cell: _Open | None = None
-        self._takes = False
+        # Of the cell being read; most cells of a large sheet are empty, and should cost next to nothing.
+        self._kind, self._style = "n", 0
+        self._parts: list[str] = []
+        self._in_cell = self._takes = False
         self._in_reading_aid = False
         self._starts: dict[str, Callable[[dict[str, str]], None]] = {
             "row": self._start_row,
@@ -130,20 +132,22 @@ class SheetCells(XmlTarget):
             self._starts[name](attributes)
         elif name == "rPh":
             self._in_reading_aid = True
-        self._takes = name in ("v", "t") and self._cell is not None and not self._in_reading_aid
+        self._takes = name in ("v", "t") and self._in_cell and not self._in_reading_aid
 
     def end(self, tag: str) -> None:
         name = local_name(tag)
-        if name == "c" and self._cell is not None:
-            self._finish(self._cell)
-            self._cell = None
+        if name == "c":
+            if self._parts:
+                self._finish("".join(self._parts))
+            self._in_cell = False
         elif name == "rPh":
             self._in_reading_aid = False
         self._takes = False
 
     def data(self, text: str) -> None:
-        if self._takes and self._cell is not None:
-            self._cell.parts.append(text)
+        if self._takes:
+            self._budget.hold(text)
+            self._parts.append(text)
 
     def _start_row(self, attributes: dict[str, str]) -> None:
         self._row = _within(int(attributes.get("r") or self._row + 1), _MAX_ROW)
@@ -155,9 +159,9 @@ class SheetCells(XmlTarget):
     def _start_cell(self, attributes: dict[str, str]) -> None:
         letters = attributes.get("r", "").rstrip("0123456789")
         self._column = _column(letters) if letters else _within(self._column + 1, _MAX_COLUMN)
-        if not self._is_hidden and self._column not in self.sheet.hidden_columns:
-            style = int(attributes.get("s") or 0)
-            self._cell = _Open(self._column, attributes.get("t", "n"), style)
+        self._in_cell = not self._is_hidden and self._column not in self.sheet.hidden_columns
+        self._kind, self._style = attributes.get("t", "n"), int(attributes.get("s") or 0)
+        self._parts.clear()
 
     def _hide_columns(self, attributes: dict[str, str]) -> None:
         if is_true(attributes.get("hidden")) or attributes.get("width") == "0":
@@ -170,24 +174,22 @@ class SheetCells(XmlTarget):
             left, top, right, bottom = found.groups()
             self.sheet.merges.append(Merge(int(top), _column(left), int(bottom), _column(right)))
 
-    def _finish(self, cell: _Open) -> None:
-        raw = "".join(cell.parts)
-        if not raw.strip() or cell.style in self._formats.hiding:
+    def _finish(self, raw: str) -> None:
+        self._parts.clear()
+        if not raw.strip() or self._style in self._formats.hiding:
             return
-        is_number = cell.kind == "n"
-        if cell.kind == "s":
+        if self._kind == "s":
             text = self._texts[int(raw)]
-        elif is_number:
-            text = self._formats.shown(cell.style, raw)
-        elif cell.kind == "b":
+        elif self._kind == "n":
+            text = self._formats.shown(self._style, raw)
+        elif self._kind == "b":
             text = "TRUE" if is_true(raw.strip()) else "FALSE"
         else:
-            text = _clean(raw.removesuffix("T00:00:00") if cell.kind == "d" else raw)
+            text = _clean(raw.removesuffix("T00:00:00") if self._kind == "d" else raw)
         if text:
-            self._budget.spend(text)
-            self.sheet.rows.setdefault(self._row, {})[cell.column] = Cell(
-                text, is_number or cell.kind == "d"
-            )
+            self._budget.show(text)
+            row = self.sheet.rows.setdefault(self._row, {})
+            row[self._column] = Cell(text, is_number=self._kind in ("n", "d"))
 
 
 @lru_cache(maxsize=_MAX_COLUMN)

@@ -90,6 +90,8 @@ def _to_markdown(slide: _Slide, *, is_chinese: bool) -> str:
 def _slides(package: Package) -> Iterator[_Slide]:
     main = package.main_part()
     presentation = package.tree(main)
+    if presentation.tag != "presentation":
+        raise ValueError("another kind of Office file")
     relations = package.relations(main)
     size = _pair(presentation.find("sldSz"), "cx", "cy") or _USUAL_SIZE
     listed = presentation.findall("sldIdLst/sldId")

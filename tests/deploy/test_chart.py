@@ -1,5 +1,6 @@
 """The Helm chart: what it renders is restricted, names secrets only, and is accepted as settings."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -9,8 +10,9 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
-from adapters.settings import all_settings, load_settings
+from adapters.settings import Settings, all_settings, load_settings
 
 HELM_FOLDER = Path(__file__).resolve().parents[2] / "deploy/helm"
 CHART = HELM_FOLDER / "shifu"
@@ -69,7 +71,7 @@ def test_a_service_of_our_name_adds_no_variable(values: Path) -> None:
 @each_values
 def test_secrets_are_named_and_never_contained(values: Path) -> None:
     rendered = render(values)
-    secrets = {name for name in all_settings() if name.endswith("API_KEY")} | {"SHIFU_REDIS__URL"}
+    secrets = _secrets()
 
     assert not [item for item in rendered if item["kind"] == "Secret"]
     assert not secrets & _one(rendered, "ConfigMap")["data"].keys()
@@ -114,6 +116,47 @@ def test_all_pods_are_shut_off_but_for_what_is_named() -> None:
         assert selected <= deployment["spec"]["template"]["metadata"]["labels"].items()
 
 
+def test_slack_is_reached_where_it_is_used_and_nowhere_else() -> None:
+    for values, ports in (("slack", {443}), ("everything", {443, 3128}), ("smallest", set())):
+        policy, *_ = _all(render(HELM_FOLDER / f"ci/{values}.yaml"), "NetworkPolicy")
+        egress = {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]}
+        assert egress - {53, 6379, 26379, 8080, 50051} == ports, values
+
+
+def test_each_process_gets_of_slacks_secrets_what_it_needs() -> None:
+    for values, common, more in (
+        ("slack", {"BOT_TOKEN"}, {"APP_TOKEN"}),
+        ("everything", {"CLIENT_SECRET", "INSTALLATION_KEYS"}, {"SIGNING_SECRET"}),
+    ):
+        for workload, pod in _pods(render(HELM_FOLDER / f"ci/{values}.yaml")):
+            given = {variable["name"] for variable in pod["containers"][0]["env"]} & _secrets()
+            slacks = {name.removeprefix("SHIFU_SLACK__") for name in given if "SLACK" in name}
+            kind, _, name = workload.partition(" ")
+            expected = common | (more if name == "shifu-serve" else set())
+            assert slacks == (expected if kind == "Deployment" else set()), workload
+
+
+def test_slack_comes_in_by_a_way_of_its_own() -> None:
+    rendered = render(HELM_FOLDER / "ci/everything.yaml")
+    page, slack = sorted(_all(rendered, "Ingress"), key=lambda each: str(each["metadata"]["name"]))
+    _, entry, *_ = _all(rendered, "NetworkPolicy")
+
+    assert _paths(page) == {("shifu.example.com", "/")}
+    assert _paths(slack) == {("slack.example.com", "/slack")}
+    assert slack["metadata"]["name"] == "shifu-slack"
+    assert len(entry["spec"]["ingress"][0]["from"]) == 2
+
+
+def test_without_a_file_of_people_none_is_mounted() -> None:
+    rendered = render(HELM_FOLDER / "ci/slack.yaml")
+
+    assert "SHIFU_DIRECTORY__PATH" not in _one(rendered, "ConfigMap")["data"]
+    for workload, pod in _pods(rendered):
+        assert "directory" not in {volume["name"] for volume in pod["volumes"]}, workload
+    assert not _all(rendered, "Ingress")
+    assert len(_all(rendered, "NetworkPolicy")) == 1
+
+
 def test_what_scales_itself_has_no_fixed_number() -> None:
     rendered = render(HELM_FOLDER / "ci/everything.yaml")
     scaled = {
@@ -153,7 +196,15 @@ def test_disruptions_take_one_pod_at_a_time() -> None:
         ("web.trustedProxies={0.0.0.0/0}", "/web/trustedProxies"),
         ("weaviate.url=http://user:pass@host", "/weaviate/url"),
         ("settings.SHIFU_MODEL__API_KEY=x", "a secret is no value"),
+        ("settings.SHIFU_SLACK__BOT_TOKEN=x", "a secret is no value"),
+        ("settings.SHIFU_SLACK__SIGNING_SECRET=x", "a secret is no value"),
+        ("settings.SHIFU_SLACK__INSTALLATION_KEYS={x}", "a secret is no value"),
+        ("settings.SHIFU_SLACK__CLIENT_ID=x", "has a value of its own"),
         ("settings.SHIFU_TENANT=x", "has a value of its own"),
+        ("slack.botToken=xoxb-1", "not allowed"),
+        ("slack.events=socket", "slack.clientId"),
+        ("slack.teams=null", "slack.clientId"),
+        ("slack.existingSecret=", "slack.ingress"),
         ("worker.autoscaling.enabled=true", "exclude each other"),
         ("directory.configMap=people", "either configMap or secret"),
         ("sync.schedule=@daily", "exclude each other"),
@@ -174,6 +225,13 @@ def test_without_any_values_it_says_what_is_missing() -> None:
     assert refused.returncode != 0
     for missing in ("/tenant", "/redis/existingSecret", "/weaviate/url", "/web/trustedProxies"):
         assert missing in refused.stderr
+
+
+def test_without_slack_somebody_has_to_say_who_people_are() -> None:
+    refused = _helm(HELM_FOLDER / "ci/smallest.yaml", "directory.configMap=")
+
+    assert refused.returncode != 0
+    assert "nobody would be known" in refused.stderr
 
 
 def render(values: Path, *settings: str) -> list[dict[str, Any]]:
@@ -209,11 +267,37 @@ def _pods(rendered: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]
             yield f"{item['kind']} {item['metadata']['name']}", spec["template"]["spec"]
 
 
+def _paths(ingress: dict[str, Any]) -> set[tuple[str, str]]:
+    return {
+        (rule["host"], path["path"])
+        for rule in ingress["spec"]["rules"]
+        for path in rule["http"]["paths"]
+    }
+
+
+def _secrets() -> set[str]:
+    """The variables that hold one."""
+    groups = {"": Settings.model_fields} | {
+        f"{name}__": field.annotation.model_fields
+        for name, field in Settings.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+    }
+    return {
+        f"SHIFU_{group}{name}".upper()
+        for group, fields in groups.items()
+        for name, field in fields.items()
+        if "SecretStr" in str(field.annotation)
+    }
+
+
 def _environment(pod: dict[str, Any]) -> dict[str, str]:
     """What the container is given, with something plausible for each secret."""
-    given = {}
-    for variable in pod["containers"][0]["env"]:
-        if variable["name"].startswith("SHIFU_"):
-            a_secret = "redis://redis:6379/0" if "REDIS" in variable["name"] else "key"
-            given[variable["name"]] = variable.get("value", a_secret)
-    return given
+    plausible = {
+        "SHIFU_REDIS__URL": "redis://redis:6379/0",
+        "SHIFU_SLACK__INSTALLATION_KEYS": json.dumps(["A" * 43 + "="]),
+    }
+    return {
+        variable["name"]: variable.get("value", plausible.get(variable["name"], "key"))
+        for variable in pod["containers"][0]["env"]
+        if variable["name"].startswith("SHIFU_")
+    }

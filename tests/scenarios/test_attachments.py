@@ -17,6 +17,7 @@ from retrieval.types import Band, Chunk, IndexedDocument
 from tests.builders import ENG, SALES, TENANT, a_document, a_message, an_acl
 from tests.company import DEAL_ROOM, ENG_ROOM, GENERAL, Company, TellingModel, dm, everything_shown
 from tests.followed import what_can_be_followed
+from tests.office_files import Value, a_presentation, a_shape, a_sheet, a_slide, a_workbook
 from tests.unit.test_ingest_convert import a_docx, a_pdf
 
 CONTRACT = """# Supply contract
@@ -96,12 +97,15 @@ class TestAFile:
         assert "待機電流" in posted.final.text
         assert "只用於這次回答" in (posted.final.notice or "")
 
-    @pytest.mark.parametrize("name", ["contract.pdf", "contract.docx", "contract.html"])
+    @pytest.mark.parametrize(
+        "name", ["contract.pdf", "contract.docx", "contract.html", "contract.pptx"]
+    )
     async def test_of_every_kind_is_read(self, tmp_path: Path, name: str) -> None:
         text = "Either party may end this contract with ninety days of notice."
         made = {
             "contract.pdf": lambda: a_pdf(text),
             "contract.docx": lambda: a_docx(f"<w:p><w:r><w:t>{text}</w:t></w:r></w:p>"),
+            "contract.pptx": lambda: a_presentation(a_slide(a_shape(text))),
             "contract.html": lambda: f"<h1>Supply</h1><p>{text}</p>".encode(),
         }
         surroundings = InMemorySurroundings(files={f"F-{name}": made[name]()})
@@ -110,6 +114,36 @@ class TestAFile:
         (posted,) = await company.received(with_files("What does this contract say?", name))
 
         assert "ninety days" in posted.final.text
+
+    @pytest.mark.parametrize(
+        ("name", "media_type"),
+        [
+            ("stock.xlsx", ""),
+            ("stock.xlsm", ""),
+            ("stock", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+        ],
+    )
+    async def test_of_tables_answers_with_the_row_that_is_asked_for(
+        self, tmp_path: Path, name: str, media_type: str
+    ) -> None:
+        rows: list[list[Value]] = [
+            ["品名", "庫存地點", "數量"],
+            ["電阻 R-12", "台南倉庫", 40],
+            ["電容 C-7", "新竹倉庫", 5],
+        ]
+        sheets = {"庫存": a_sheet(rows), "Costs": a_sheet([["secret"]])}
+        raw = a_workbook(sheets, states={"Costs": "hidden"})
+        surroundings = InMemorySurroundings(files={f"F-{name}": raw})
+        company = Company(tmp_path, surroundings=surroundings, embedder=HashingEmbedder())
+        await company.knows(travel())
+
+        (posted,) = await company.received(
+            with_files("這份試算表裡電容 C-7 的庫存地點是哪裡？", name, media_type=media_type)
+        )
+
+        assert posted.final.band is Band.ANSWERED
+        assert "新竹倉庫" in posted.final.text
+        assert "secret" not in everything_shown([posted])
 
     async def test_without_a_word_is_asked_what_it_says(self, tmp_path: Path) -> None:
         company = Company(tmp_path, surroundings=holding(contract_md=CONTRACT))
@@ -209,6 +243,9 @@ class TestAFileThatCannotBeRead:
             ("broken.pdf", b"<!DOCTYPE html><title>Sign in</title>", "damaged"),
             ("empty.md", b"<!-- nothing -->", "no text in empty.md"),
             ("old.docx", b"\xd0\xcf\x11\xe0", "protected with a password"),
+            ("locked.xlsx", b"\xd0\xcf\x11\xe0", "protected with a password"),
+            ("broken.pptx", b"PK", "damaged"),
+            ("wide.xlsx", a_workbook({"A": " " * (257 * 2**20)}), "too large for one answer"),
             ("gone.pdf", Unreadable.GONE, "gone.pdf has been deleted, or is not shared with me."),
             ("theirs.pdf", Unreadable.NO_ACCESS, "no access to theirs.pdf"),
             ("huge.pdf", b"x" * (10 * 2**20 + 1), "up to 10 MB"),

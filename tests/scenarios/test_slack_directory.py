@@ -115,6 +115,8 @@ class TestPeople:
         assert known is not None
         assert amy.reader == known.reader
         assert (amy.ref, amy.name, amy.groups) == (a_user("U1"), "amy", ("hr",))
+        # By this id they are an administrator, whichever platform they write on.
+        assert amy.company_id == "amy"
 
     @pytest.mark.parametrize(
         ("flags", "match_email", "is_found"),

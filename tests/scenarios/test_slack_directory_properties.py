@@ -390,7 +390,7 @@ def a_company(folder: str, entries: dict[str, dict[str, object]], *, path: str) 
 
 
 @settings(
-    max_examples=int(os.environ.get("SHIFU_TEST_SLACK_CASES", "60")),
+    max_examples=int(os.environ.get("SHIFU_TEST_SLACK_CASES", "40")),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

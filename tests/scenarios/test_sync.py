@@ -287,6 +287,7 @@ async def test_files_that_are_no_documents_are_skipped_with_a_reason(
     write(folder, "a.md", "alpha")
     (folder / "picture.png").write_bytes(b"png")
     (folder / ".hidden.md").write_text("hidden")
+    (folder / "~$plan.xlsx").write_bytes(b"lock")
     (folder / ".git").mkdir()
     (folder / ".git" / "config.md").write_text("hidden")
     (folder / "people.yaml").write_text("people: []")

@@ -9,6 +9,8 @@ from bot.asked_of_file import asked_of_file
     "question",
     [
         "這份文件在說什麼？",
+        "這份試算表的重點是什麼？",
+        "幫我摘要這份 Excel",
         "請幫我摘要",
         "幫我翻譯這份報告成英文",
         "整理這份會議記錄的重點",

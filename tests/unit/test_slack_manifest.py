@@ -116,7 +116,7 @@ def test_nothing_reads_along_until_somebody_wants_it() -> None:
     indexing = manifest(ManifestOptions(opt_ins=frozenset({OptIn.INDEX})))
     assert reads_along <= bot_events(indexing)
     searching = manifest(ManifestOptions(opt_ins=frozenset({OptIn.LIVE_SEARCH})))
-    assert bot_scopes(searching) - bot_scopes(plain) == {"search:read.public", "search:read.files"}
+    assert bot_scopes(searching) - bot_scopes(plain) == {"search:read.public"}
 
 
 def test_events_by_http_go_to_one_address_and_the_browser_comes_back() -> None:
