@@ -113,11 +113,11 @@ def _needs_earlier(message: IncomingMessage) -> bool:
     """Platforms tell little of the past, and that slowly: only where the question leans on it."""
     if not message.is_mid_thread:
         return False
-    return leans_on_others(message.text) or _is_about_file_before(message)
+    return leans_on_others(message.asked) or _is_about_file_before(message)
 
 
 def _is_about_file_before(message: IncomingMessage) -> bool:
-    return not message.attachments and asked_of_file(message.text).names_file
+    return not message.attachments and asked_of_file(message.asked).names_file
 
 
 def _attached_before(message: IncomingMessage, earlier: Sequence[Said]) -> tuple[Attachment, ...]:

@@ -105,7 +105,8 @@ class ConversationManager:
         message = _worded(message)
         if not message.text.strip():
             # Whoever only calls the bot into a thread wants an answer to what was just asked there.
-            message = _worded(replace(message, text=await self._context.last_said(message)))
+            said = await self._context.last_said(message)
+            message = replace(message, borrowed=visible(said))
         language = await self.language_of(message)
         immediate = await self._immediate_reply(message, language, is_retry=reply.has_begun)
         if immediate is not None:
@@ -137,7 +138,7 @@ class ConversationManager:
         started = time.perf_counter()
         message = _worded(message)
         if not message.text.strip():
-            message = replace(message, text=standalone)
+            message = replace(message, borrowed=standalone)
         language = await self.language_of(message)
         shown = (await self._audience_of(message)).scope
         own = await self._audience.scope_of_person(message.user)
@@ -150,10 +151,10 @@ class ConversationManager:
             memory = Memory(self._state, must_have=True)
             session = (await memory.load(key)).without(message.event_id)
             context = await self._context.read(message)
-            if context.is_all_of(message.text):
+            if context.is_all_of(message.asked):
                 return
             answered = await self._answerer.answer(
-                message.text, session, own.scope, language=language, context=context
+                message.asked, session, own.scope, language=language, context=context
             )
         if answered.answer.band is not Band.ANSWERED:
             return
@@ -170,11 +171,11 @@ class ConversationManager:
         self, message: IncomingMessage, language: Language, *, is_retry: bool
     ) -> Reply | None:
         """What needs no answer from the documents, or None for a question."""
-        if not message.text.strip():
+        if not message.asked.strip():
             return notice(texts.EMPTY[language], language)
-        if len(message.text) > MAX_QUESTION_CHARACTERS:
+        if len(message.asked) > MAX_QUESTION_CHARACTERS:
             text = texts.TOO_LONG[language]
-            text = text.format(length=len(message.text), limit=MAX_QUESTION_CHARACTERS)
+            text = text.format(length=len(message.asked), limit=MAX_QUESTION_CHARACTERS)
             return notice(text, language)
         call = parse(message.text)
         is_counted = not is_retry and (call is None or call.command not in _UNCOUNTED)
@@ -244,7 +245,7 @@ class ConversationManager:
         self, message: IncomingMessage, reply: Delivery, language: Language
     ) -> Answered:
         context = await self._context.read(message)
-        if context.lacks_its_subject(message.text):
+        if context.lacks_its_subject(message.asked):
             raise NothingToRead(context)
         try:
             return await self._answer_everybody(message, reply, language, context)
@@ -275,7 +276,7 @@ class ConversationManager:
             last_update = time.monotonic()
 
         answered = await self._answerer.answer(
-            message.text,
+            message.asked,
             session,
             audience.scope,
             language=language,
@@ -343,4 +344,5 @@ def notice(text: str, language: Language) -> Reply:
 
 def _turn(answered: Answered, message: IncomingMessage) -> Turn:
     turn = answered.as_turn(message.text, event_id=message.event_id)
-    return replace(turn, asker=message.user)
+    standalone = "" if message.borrowed else turn.standalone
+    return replace(turn, standalone=standalone, asker=message.user)

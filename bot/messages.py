@@ -74,7 +74,9 @@ class IncomingMessage:
         locale: The person's language setting, for texts that answer no question.
         looking_at: Ids of what the person has open beside the conversation: a hint for ranking, never
             a right to read.
-        is_mid_thread: Others wrote in this thread before the bot was addressed.
+        is_mid_thread: It stands in a thread, in which others may have written before.
+        borrowed: What somebody else had just written there, when the author only calls the bot in. It
+            is answered like the author's own words, and kept nowhere.
     """
 
     event_id: str
@@ -86,6 +88,12 @@ class IncomingMessage:
     attachments: tuple[Attachment, ...] = ()
     looking_at: tuple[str, ...] = ()
     is_mid_thread: bool = False
+    borrowed: str = ""
+
+    @property
+    def asked(self) -> str:
+        """What is to be answered."""
+        return self.text if self.text.strip() else self.borrowed
 
 
 class ReplyKind(StrEnum):

@@ -28,7 +28,7 @@ class Languages:
 
 def language_of_message(message: IncomingMessage) -> Language:
     """Of what was written; of the person's settings when that says nothing, as an English command."""
-    text = visible(message.text).strip()
+    text = visible(message.asked).strip()
     call = parse(text)
     if call is not None and not is_chinese_text(text):
         text = call.argument if call.command is Command.REPORT else ""

@@ -51,8 +51,6 @@ class SlackAsking:
         event_id = message_event(said.channel, said.ts)
         async with asyncio.timeout(ACCEPT_TIMEOUT_S):
             known = await self._threads.find(conversation.key)
-            # Only a repetition of what brought us here finds itself as the last event.
-            is_new_here = known is None or known.last_event == event_id
             participation = (known or Participation()).addressed(said.sender.user, event_id)
             await self._threads.keep(conversation.key, participation)
             message = IncomingMessage(
@@ -63,7 +61,7 @@ class SlackAsking:
                 sent_at=said.sent_at,
                 attachments=said.files,
                 looking_at=said.looking_at or await self._open_at(said),
-                is_mid_thread=bool(said.thread_ts) and not said.is_direct and is_new_here,
+                is_mid_thread=bool(said.thread_ts) and not said.is_direct,
             )
             origin = Origin(
                 team=said.sender.team,

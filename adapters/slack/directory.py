@@ -205,6 +205,7 @@ class SlackDirectory:
             is_employee=named.is_employee and not account.is_guest,
             groups=tuple(sorted(groups)),
             title=named.title or account.title,
+            company_id=named.company_id,
         )
 
     async def _named(self, account: Account) -> Person | None:

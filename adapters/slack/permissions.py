@@ -58,13 +58,8 @@ SCOPES = (
     Scope("mpim:history", "hears its mention in a group message, and reads the thread"),
     Scope("mpim:read", "sees who reads a group message"),
     Scope(
-        "search:read.files",
-        "finds files in Slack that the asker may read, keeps nothing",
-        only_for=_LIVE,
-    ),
-    Scope(
         "search:read.public",
-        "finds messages in Slack that the asker may read, keeps nothing",
+        "finds messages of public channels that the asker may read, keeps nothing",
         only_for=_LIVE,
     ),
     Scope("usergroups:read", "knows the members of the user groups that an administrator trusts"),

@@ -1,11 +1,14 @@
 """What an employee gets in Slack, from the event to what everybody in the channel reads."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from bot.messages import UserRef
+from bot.redis_client import RedisClient
 from retrieval.access import Acl, tenant_principal
 from tests.builders import ENG, SALES, TENANT, a_document, an_acl
 from tests.company import WaitingModel
@@ -104,6 +107,27 @@ async def test_calling_the_bot_into_a_thread_answers_what_was_asked_there(
 
     reply = await company.reply("CGEN", asked.ts, after=called.ts)
     assert "14 days" in company.text(reply)
+    later = await company.api.message("U3", "CGEN", "滿三年有幾天特休？", thread_ts=asked.ts)
+    again = await company.api.mention("U1", "CGEN", "", thread_ts=asked.ts)
+    reply = await company.reply("CGEN", asked.ts, after=again.ts)
+    assert "十四天" in company.text(reply)
+    await company.settled()
+    # They are the other person's words, and nothing that is kept about the one who called.
+    records = await company.conversations.records.of_user(UserRef(TENANT, "slack:T1/U1"), limit=5)
+    assert [record.question for record in records] == ["", ""]
+    assert later.text not in await _everything_in(company.conversations.redis)
+
+
+async def test_nobody_elses_words_are_a_command(company: SlackCompany) -> None:
+    await company.answered(await company.api.mention("U1", "CGEN", "How many days of leave?"))
+    said = await company.api.message("U3", "CGEN", "forget me")
+
+    called = await company.api.mention("U1", "CGEN", "", thread_ts=said.ts)
+
+    await company.reply("CGEN", said.ts, after=called.ts)
+    await company.settled()
+    user = UserRef(TENANT, "slack:T1/U1")
+    assert len(await company.conversations.records.of_user(user, limit=5)) == 2
 
 
 async def test_everybody_in_the_channel_reads_only_what_all_may_read(
@@ -305,3 +329,14 @@ async def test_what_was_said_in_an_approved_channel_is_known_to_its_members(
         answer = await company.reply(api.dm("U1"), after=again.ts)
         assert "drawer seven" not in company.text(answer)
         assert "drawer seven" not in api.everything_seen_by("U3")
+
+
+async def _everything_in(redis: RedisClient | None) -> str:
+    """Of what is kept of conversations: sessions and records."""
+    assert redis is not None
+    kept = []
+    for kind in ("session", "record"):
+        async for key in redis.scan_iter(f"shifu:{TENANT}:{kind}*"):
+            if await redis.type(key) == "string":
+                kept.append(json.loads(str(await redis.get(key))))
+    return json.dumps(kept, ensure_ascii=False)

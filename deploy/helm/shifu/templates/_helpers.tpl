@@ -43,12 +43,16 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end -}}
 {{- end -}}
 
+{{- /* Not empty if people stand in a file. */ -}}
+{{- define "shifu.hasDirectory" -}}
+{{- or .Values.directory.configMap .Values.directory.secret -}}
+{{- end -}}
+
 {{- /* All settings that are no secrets, by variable; what every process gets. */ -}}
 {{- define "shifu.settings" -}}
 {{- $v := .Values -}}
 {{- $settings := dict
   "SHIFU_TENANT" $v.tenant
-  "SHIFU_DIRECTORY__PATH" (printf "/etc/shifu/%s" $v.directory.key)
   "SHIFU_WEB__HOST" "0.0.0.0"
   "SHIFU_WEB__PORT" "8020"
   "SHIFU_WEB__MODE" "header"
@@ -71,18 +75,25 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
   "SHIFU_EMBEDDINGS__BASE_URL" $v.embeddings.baseUrl
   "SHIFU_EMBEDDINGS__NAME" $v.embeddings.name
   "SHIFU_SYNC__SCHEDULE" $v.sync.schedule
+  "SHIFU_SLACK__CLIENT_ID" (ternary $v.slack.clientId "" (not (empty $v.slack.existingSecret)))
 -}}
 {{- if $value }}{{ $_ := set $settings $name (toString $value) }}{{ end -}}
+{{- end -}}
+{{- if include "shifu.hasDirectory" . -}}
+{{- $_ := set $settings "SHIFU_DIRECTORY__PATH" (printf "/etc/shifu/%s" $v.directory.key) -}}
+{{- end -}}
+{{- if and $v.slack.existingSecret $v.slack.teams -}}
+{{- $_ := set $settings "SHIFU_SLACK__TEAMS" (toJson $v.slack.teams) -}}
 {{- end -}}
 {{- if $v.sync.schedule -}}
 {{- $_ := set $settings "SHIFU_SYNC__PATHS" (toJson $v.sync.paths) -}}
 {{- $_ := set $settings "SHIFU_SYNC__ACL" (toJson $v.sync.acl) -}}
 {{- end -}}
 {{- range $name, $value := $v.settings -}}
-{{- if or (hasSuffix "API_KEY" $name) (eq $name "SHIFU_REDIS__URL") -}}
-{{- fail (printf "settings.%s: a secret is no value; name its Secret in redis, weaviate, model or embeddings" $name) -}}
+{{- if or (eq $name "SHIFU_REDIS__URL") (regexMatch "(_API_KEY|_TOKEN|_SECRET|_KEYS)$" $name) -}}
+{{- fail (printf "settings.%s: a secret is no value; name its Secret in redis, weaviate, model, embeddings or slack" $name) -}}
 {{- end -}}
-{{- if or (hasKey $settings $name) (eq $name "SHIFU_WORK__IN_SERVE") -}}
+{{- if or (hasKey $settings $name) (has $name (list "SHIFU_WORK__IN_SERVE" "SHIFU_DIRECTORY__PATH" "SHIFU_SLACK__CLIENT_ID" "SHIFU_SLACK__TEAMS")) -}}
 {{- fail (printf "settings.%s: has a value of its own in this chart; set that one" $name) -}}
 {{- end -}}
 {{- $_ := set $settings $name (kindIs "slice" $value | ternary (toJson $value) (toString $value)) -}}
@@ -107,5 +118,31 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- if .Values.caBundle.configMap }}
 - name: SSL_CERT_FILE
   value: /etc/ssl/shifu/{{ .Values.caBundle.key }}
+{{- end }}
+{{- end -}}
+
+{{- /*
+Slack's secrets by reference: for whoever answers what that takes, for whoever takes events in what they come by, and
+for jobs none. Takes a dict of `root` and `component`.
+*/ -}}
+{{- define "shifu.slackEnv" -}}
+{{- $slack := .root.Values.slack -}}
+{{- $read := dict -}}
+{{- if and $slack.existingSecret (has .component (list "serve" "worker")) -}}
+{{- if $slack.clientId -}}
+{{- $read = dict "SHIFU_SLACK__CLIENT_SECRET" "clientSecret" "SHIFU_SLACK__INSTALLATION_KEYS" "installationKeys" -}}
+{{- else -}}
+{{- $read = dict "SHIFU_SLACK__BOT_TOKEN" "botToken" -}}
+{{- end -}}
+{{- if and (eq .component "serve") (eq $slack.events "http") -}}
+{{- $_ := set $read "SHIFU_SLACK__SIGNING_SECRET" "signingSecret" -}}
+{{- else if eq .component "serve" -}}
+{{- $_ := set $read "SHIFU_SLACK__APP_TOKEN" "appToken" -}}
+{{- end -}}
+{{- end -}}
+{{- range $name, $key := $read }}
+- name: {{ $name }}
+  valueFrom:
+    secretKeyRef: {name: {{ $slack.existingSecret | quote }}, key: {{ index $slack.keys $key | quote }}}
 {{- end }}
 {{- end -}}

@@ -84,6 +84,7 @@ spec:
           value: {{ $v.serve.works | quote }}
         {{- end }}
         {{- include "shifu.secretEnv" $root | nindent 8 }}
+        {{- include "shifu.slackEnv" . | nindent 8 }}
       {{- if .port }}
       ports:
         - {name: http, containerPort: {{ .port }}}
@@ -116,7 +117,9 @@ spec:
         capabilities: {drop: [ALL]}
       resources: {{ toYaml .resources | nindent 8 }}
       volumeMounts:
+        {{- if include "shifu.hasDirectory" $root }}
         - {name: directory, mountPath: /etc/shifu, readOnly: true}
+        {{- end }}
         - {name: tmp, mountPath: /tmp}
         - {name: home, mountPath: /var/lib/shifu}
         {{- if .readsDocuments }}
@@ -127,6 +130,7 @@ spec:
         {{- end }}
         {{- with $v.extraVolumeMounts }}{{ toYaml . | nindent 8 }}{{ end }}
   volumes:
+    {{- if include "shifu.hasDirectory" $root }}
     # Whole, not by subPath: only so does an edit arrive without a restart.
     - name: directory
       {{- if $v.directory.secret }}
@@ -134,6 +138,7 @@ spec:
       {{- else }}
       configMap: {name: {{ $v.directory.configMap | quote }}}
       {{- end }}
+    {{- end }}
     - name: tmp
       emptyDir: {sizeLimit: 1Gi}
     # Nothing is kept here: documents are in Weaviate, conversations and the queue in Redis.
