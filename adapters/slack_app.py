@@ -27,7 +27,7 @@ from adapters.slack.index_jobs import index_handlers
 from adapters.slack.index_work import IndexWork
 from adapters.slack.indexing import Indexing
 from adapters.slack.installations import Installations
-from adapters.slack.languages import Languages
+from adapters.slack.languages import SlackLanguages
 from adapters.slack.oauth import OAuthOptions, SlackInstaller
 from adapters.slack.origins import InMemoryOrigins, Origins, RedisOrigins
 from adapters.slack.permissions import scopes
@@ -40,8 +40,8 @@ from adapters.slack.thread_ledger import InMemoryThreadLedger, ThreadLedger
 from adapters.slack.threads import InMemoryThreads, RedisThreads, Threads
 from adapters.slack_setup import slack_installations, slack_opt_ins
 from bot.directory import CompanyDirectory
+from bot.given_answers import GivenAnswers
 from bot.redis_client import RedisClient
-from bot.sharing import Sharing
 from bot.state import State
 from bot.suggestions import Suggestions
 from bot.worker import Handler
@@ -99,6 +99,7 @@ async def open_slack(
         members_only_channels=frozenset(slack.members_only_channels),
         index_channels=frozenset(slack.index_channels),
     )
+    directory = SlackDirectory(clients, cache, company, tenant=tenant, rules=rules)
     channel = SlackChannel(clients, origins, state, streaming=slack.streaming)
     try:
         yield Slack(
@@ -108,7 +109,7 @@ async def open_slack(
             origins=origins,
             threads=threads,
             ledger=ledger,
-            directory=SlackDirectory(clients, cache, company, tenant=tenant, rules=rules),
+            directory=directory,
             channel=channel,
             surroundings=SlackSurroundings(
                 clients, origins, base_url=api.base_url, live_search=slack.live_search
@@ -116,6 +117,7 @@ async def open_slack(
         )
     finally:
         await channel.close()
+        await directory.close()
         await clients.close()
 
 
@@ -181,11 +183,15 @@ def _adapter(
     tenant, clients = settings.tenant, slack.clients
     state, records = conversations.state, conversations.records
     queue, audience = conversations.queue, conversations.audience
-    languages = Languages(conversations.languages.chosen_by, clients, tenant=tenant)
-    asking = SlackAsking(queue.accept, queue.stop, slack.origins, slack.threads, tenant=tenant)
-    home = HomeTab(clients, languages, conversations.overviews, state, asking, tenant=tenant)
+    languages = SlackLanguages(conversations.languages.chosen_by, clients, tenant=tenant)
+    asking = SlackAsking(
+        queue.accept, queue.stop, clients, slack.origins, slack.threads, tenant=tenant
+    )
     suggestions = Suggestions(knowledge.pipeline, audience, slack.directory, records)
-    sharing = Sharing(records, audience, knowledge.store)
+    home = HomeTab(
+        clients, languages, conversations.overviews, suggestions, state, asking, tenant=tenant
+    )
+    answers = GivenAnswers(records, audience, knowledge.store)
 
     async def gone(body: Mapping[str, object]) -> None:
         await forget_uninstalled(slack.installations, body)
@@ -203,9 +209,11 @@ def _adapter(
             follow_channels=settings.slack.follow_channels,
         ),
         commands=CommandRoutes(asking, languages),
-        actions=ActionRoutes(asking, clients, languages, state, records, sharing, tenant=tenant),
+        actions=ActionRoutes(
+            asking, clients, languages, slack.origins, state, answers, tenant=tenant
+        ),
         shortcuts=ShortcutRoutes(
-            asking, clients, languages, records, conversations.review, tenant=tenant
+            asking, clients, languages, state, records, conversations.review, tenant=tenant
         ),
         home=home,
         authorize=authorize_from(slack.installations, teams=settings.slack.teams),

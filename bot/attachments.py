@@ -1,11 +1,13 @@
 """Files that come with a message, read for one answer: their text as passages that are kept nowhere."""
 
 import asyncio
+import threading
 import uuid
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import TypeVar
 
 import structlog
 
@@ -20,6 +22,8 @@ from retrieval.ingest.redact import redact
 from retrieval.ingest.split import split
 from retrieval.links import without_links
 from retrieval.types import Chunk, Document
+
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -51,8 +55,7 @@ _PLAIN_TEXT = """
 """
 _PLAIN_TEXT_ENDINGS = frozenset(_PLAIN_TEXT.split())
 
-# Of their own, so that a file which takes for ever delays other files and nothing else.
-_converters = ThreadPoolExecutor(max_workers=2, thread_name_prefix="attachments")
+_converting = threading.BoundedSemaphore(8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +111,42 @@ async def _read(
             fetched = await surroundings.fetch(message, attachment, max_bytes=MAX_FILE_BYTES)
         name = _shown_name(fetched.attachment)
         async with asyncio.timeout(_CONVERT_TIMEOUT_S):
-            chunks, is_cut = await asyncio.get_running_loop().run_in_executor(
-                _converters, _chunks, name, _ending(fetched.attachment), fetched.content
-            )
+            ending = _ending(fetched.attachment)
+            chunks, is_cut = await _in_own_thread(lambda: _chunks(name, ending, fetched.content))
     except AttachmentUnreadable as error:
         name = _shown_name(error.attachment) if error.attachment else name
         return ReadFile(name, problem=error.reason)
     except TimeoutError:
         return ReadFile(name, problem=Unreadable.TOO_SLOW)
     return ReadFile(name, chunks, is_cut=is_cut)
+
+
+async def _in_own_thread(work: Callable[[], T]) -> T:
+    """
+    A file that takes for ever delays the few that find no room beside it, and not the end of the process.
+    """
+    while not _converting.acquire(blocking=False):  # noqa: ASYNC110 (threads set no event)
+        await asyncio.sleep(0.05)
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+
+    def finish(settle: Callable[[], None]) -> None:
+        with suppress(RuntimeError):  # nobody waits any more, and the loop is closed
+            loop.call_soon_threadsafe(lambda: None if done.done() else settle())
+
+    def run() -> None:
+        try:
+            result = work()
+        except BaseException as error:
+            failure = error
+            finish(lambda: done.set_exception(failure))
+        else:
+            finish(lambda: done.set_result(result))
+        finally:
+            _converting.release()
+
+    threading.Thread(target=run, name="attachment", daemon=True).start()
+    return await done
 
 
 def _ending(attachment: Attachment) -> str:

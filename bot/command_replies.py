@@ -235,7 +235,9 @@ class Commands:
             await self._forgetting.conversation(message)
         except StateUnavailable:
             return self._notice(texts.MEMORY_OFF[language], language)
-        return self._notice(texts.FORGOTTEN[language], language)
+        is_alone = message.conversation.kind is ConversationKind.DIRECT
+        forgotten = texts.FORGOTTEN_ALONE if is_alone else texts.FORGOTTEN
+        return self._notice(forgotten[language], language)
 
     async def _forget_me(self, message: IncomingMessage, language: Language) -> Reply:
         try:

@@ -119,6 +119,10 @@ class ConversationManager:
             return None
         return answered.standalone if reply.limits.has_private_replies else None
 
+    async def scope_of(self, message: IncomingMessage) -> AccessScope:
+        """What all who read the reply now may read."""
+        return (await self._audience_of(message)).scope
+
     async def language_of(self, message: IncomingMessage) -> Language:
         """In which its author is spoken to."""
         return await self._languages.of(message)
@@ -184,7 +188,7 @@ class ConversationManager:
         return None if call is None else await self._obey(call, message, language)
 
     async def _is_allowed(self, message: IncomingMessage) -> bool:
-        user = f"{message.user.tenant}/{message.user.id}"
+        user = message.user.key
         try:
             return await self._state.allow(user, limit=self._questions_per_minute, per_s=60)
         except StateUnavailable:
@@ -272,7 +276,7 @@ class ConversationManager:
             # Half an answer may owe its wording to more than it cites so far: any change stops it.
             await self._require_same_readers(message, audience, shown, strictly=True)
             partial = Reply(ReplyKind.PARTIAL, text, language, citations)
-            await reply.show(partial)
+            await reply.show(partial, to=audience.scope)
             last_update = time.monotonic()
 
         answered = await self._answerer.answer(

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from bot.channel import Channel, ChannelLimits
 from bot.messages import ConversationRef, IncomingMessage, MessageRef, Reply, ReplyKind, UserRef
+from retrieval.access import AccessScope
 
 
 async def _nowhere(_: str) -> None:
@@ -38,6 +39,7 @@ class Delivery:
         self._ref = MessageRef(self._to, posted, self._user) if posted is not None else None
         self._record = record
         self._last: Reply | None = None
+        self._shown_to: AccessScope | None = None
 
     @property
     def limits(self) -> ChannelLimits:
@@ -48,18 +50,29 @@ class Delivery:
         """Something stands there, from this try or from an earlier one."""
         return self._ref is not None
 
-    async def show(self, reply: Reply) -> None:
-        """Let the message read *reply*; raises `ChannelUnavailable` as the channel does."""
+    async def show(self, reply: Reply, *, to: AccessScope | None = None) -> None:
+        """
+        Let the message read *reply*; raises `ChannelUnavailable` as the channel does.
+
+        Args:
+            to: What half an answer was written from, so that it may be seen later if it may stay.
+        """
         if self._ref is not None:
             await self._channel.update(self._ref, reply)
         else:
             self._ref = await self._post(reply)
             await self._record(self._ref.id)
-        self._last = reply
+        self._last, self._shown_to = reply, to
 
-    async def end(self, notice: Reply) -> None:
-        """Finish now: what was shown of an answer stays, with *notice* beneath it."""
-        if self._last is not None and self._last.kind is ReplyKind.PARTIAL:
+    async def end(self, notice: Reply, *, readers: AccessScope | None) -> None:
+        """
+        Finish now: what was shown of an answer stays, with *notice* beneath it.
+
+        Args:
+            readers: Of those who read now. Half an answer that was not written for just these goes.
+        """
+        is_half = self._last is not None and self._last.kind is ReplyKind.PARTIAL
+        if self._last is not None and is_half and readers is not None and readers == self._shown_to:
             notice = replace(self._last, kind=ReplyKind.ANSWER, notice=notice.text)
         await self.show(notice)
 

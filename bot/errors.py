@@ -16,7 +16,16 @@ class RedisNotInstalled(StateUnavailable):
 
 
 class ChannelUnavailable(ShifuError):
-    """The chat platform does not take our message now."""
+    """
+    The chat platform does not take our message now.
+
+    Attributes:
+        after_s: When it wants to be asked again, if it says so.
+    """
+
+    def __init__(self, text: str = "", *, after_s: float | None = None) -> None:
+        super().__init__(text)
+        self.after_s = after_s
 
 
 class TryLater(Exception):

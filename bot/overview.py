@@ -51,7 +51,7 @@ class OpenQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What *by* reported, by name as far as they are known."""
+    """What *by* said was wrong, by name as far as they are known."""
 
     text: str
     by: str
@@ -85,7 +85,7 @@ class Overview:
     For one person alone. What cannot be had now is None.
 
     Attributes:
-        is_known: Their access was established; else they read public documents only.
+        is_known: False for a stranger, who reads public documents only.
         groups: Names of the groups whose documents they may read.
         language: As they chose; None for that of each question.
         recent: The newest first.
@@ -93,7 +93,7 @@ class Overview:
         admin: For administrators.
     """
 
-    is_known: bool
+    is_known: bool | None
     groups: tuple[str, ...]
     language: Language | None
     recent: tuple[AskedQuestion, ...] | None
@@ -127,15 +127,15 @@ class Overviews:
 
     async def of(self, user: UserRef) -> Overview:
         person, preferences, recent, sources, is_admin = await asyncio.gather(
-            self._person(user),
+            _soon(self._known(user)),
             _soon(self._state.preferences(user)),
             _soon(self._records.of_user(user, limit=_RECENT)),
             _soon(self._sources(user)),
             self._admins.include(user),
         )
         return Overview(
-            is_known=person is not None,
-            groups=person.groups if person else (),
+            is_known=None if person is None else bool(person),
+            groups=person[0].groups if person else (),
             language=preferences.language if preferences else None,
             recent=None if recent is None else tuple(map(_asked, recent)),
             sources=None if sources is None else tuple(sources),
@@ -172,7 +172,8 @@ class Overviews:
             if not record.is_private and record.conversation.kind is not ConversationKind.DIRECT
         ]
         places = {record.conversation.place_key: record.conversation for record in shared}
-        reads = await asyncio.gather(*(self._audience.reads(user, c) for c in places.values()))
+        asked = (_soon(self._audience.reads(user, place)) for place in places.values())
+        reads = await asyncio.gather(*asked)
         open_to = {key for key, is_reader in zip(places, reads, strict=True) if is_reader}
         return tuple(
             OpenQuestion(record.question, record.at)
@@ -181,12 +182,17 @@ class Overviews:
         )
 
     async def _reports(self, feedback: Sequence[Feedback]) -> tuple[Report, ...]:
-        newest = [one for one in reversed(feedback) if one.is_report][:_REPORTS]
-        people = [await self._person(one.user) for one in newest]
+        newest = [one for one in reversed(feedback) if one.comment][:_REPORTS]
+        people = await asyncio.gather(*(self._person(one.user) for one in newest))
         return tuple(
             Report(one.comment, person.name if person else one.user.id, one.at)
             for one, person in zip(newest, people, strict=True)
         )
+
+    async def _known(self, user: UserRef) -> tuple[Person, ...]:
+        """Nobody for a stranger."""
+        person = await self._directory.person(user)
+        return (person,) if person else ()
 
     async def _person(self, user: UserRef) -> Person | None:
         return await _soon(self._directory.person(user))

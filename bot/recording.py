@@ -38,7 +38,7 @@ class Recorder:
         """Never fails: an answer is worth more than the record of it."""
         answer = answered.answer
         # What came with the question is kept nowhere, so there is nothing to point at.
-        cited = [c.chunk.id for c in answer.citations if not c.chunk.is_transient]
+        cited = {c.chunk.id: c.number for c in answer.citations if not c.chunk.is_transient}
         usage = answer.usage
         record = AnswerRecord(
             id=answer_id(message, is_private=is_private),
@@ -51,7 +51,8 @@ class Recorder:
             band=answer.band,
             language=answer.language,
             considered=tuple(dict.fromkeys([*answer.considered, *cited])),
-            cited=tuple(dict.fromkeys(cited)),
+            cited=tuple(cited),
+            cited_as=tuple(cited.values()),
             readers=readers.size,
             is_checked=readers.checked,
             is_open=readers.is_open,
@@ -60,6 +61,7 @@ class Recorder:
             prompt_tokens=usage.prompt_tokens if usage else 0,
             completion_tokens=usage.completion_tokens if usage else 0,
             took_s=took_s,
+            standalone="" if message.borrowed else answered.topic,
         )
         try:
             await self._records.save(record)

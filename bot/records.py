@@ -24,8 +24,10 @@ class AnswerRecord:
         id: The reply's `feedback_id`; equal for every try of answering the same message.
         is_private: Shown to the person alone, beside a shared conversation.
         question: As the person wrote it. Of all that is kept for long, it stands only here.
+        standalone: The same with what the person's earlier questions supply.
         considered: Ids of the chunks that were found for it, best first.
         cited: Ids of the chunks that its reader saw beneath it.
+        cited_as: The numbers under which they were seen.
         readers: How many people read it, as far as that was known.
         is_checked: Everybody's access could be established; else it is from public documents alone.
         is_open: Others could join and read it later, so it holds only what they may read too.
@@ -45,6 +47,7 @@ class AnswerRecord:
     language: Language
     considered: tuple[str, ...] = ()
     cited: tuple[str, ...] = ()
+    cited_as: tuple[int, ...] = ()
     readers: int = 1
     is_checked: bool = True
     is_open: bool = False
@@ -53,6 +56,7 @@ class AnswerRecord:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     took_s: float = 0.0
+    standalone: str = ""
 
 
 class Records(Protocol):

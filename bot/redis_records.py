@@ -149,6 +149,7 @@ def _encode(record: AnswerRecord) -> str:
             "language": record.language,
             "considered": record.considered,
             "cited": record.cited,
+            "cited_as": record.cited_as,
             "readers": record.readers,
             "is_checked": record.is_checked,
             "is_open": record.is_open,
@@ -157,6 +158,7 @@ def _encode(record: AnswerRecord) -> str:
             "prompt_tokens": record.prompt_tokens,
             "completion_tokens": record.completion_tokens,
             "took_s": record.took_s,
+            "standalone": record.standalone,
         }
     )
 
@@ -177,6 +179,7 @@ def _decode(text: str) -> AnswerRecord | None:
             language=Language(values["language"]),
             considered=tuple(values["considered"]),
             cited=tuple(values["cited"]),
+            cited_as=tuple(values["cited_as"]),
             readers=values["readers"],
             is_checked=values["is_checked"],
             is_open=values["is_open"],
@@ -185,6 +188,7 @@ def _decode(text: str) -> AnswerRecord | None:
             prompt_tokens=values["prompt_tokens"],
             completion_tokens=values["completion_tokens"],
             took_s=values["took_s"],
+            standalone=values["standalone"],
         )
     except (ValueError, KeyError, TypeError):
         log.warning("record.unreadable", size_bytes=len(text))

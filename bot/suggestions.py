@@ -66,7 +66,7 @@ class Suggestions:
         questions = dict.fromkeys(
             record.question.strip() for record in records if record.band is Band.ANSWERED
         )
-        short = [question for question in questions if len(question) <= _MAX_TITLE]
+        short = [question for question in questions if 0 < len(question) <= _MAX_TITLE]
         return [Suggestion(question, question) for question in short[:limit]]
 
     async def _about(

@@ -61,6 +61,11 @@ MEMORY_OFF = {
     EN: "I cannot remember this conversation right now, so ask follow-up questions in full.",
     ZH: "目前無法記住這段對話，接下來的問題請寫完整。",
 }
+FORGOTTEN_ALONE = {
+    EN: "I have forgotten what we said here between the two of us. A thread that others read is forgotten by writing "
+    "`forget` to me in it.",
+    ZH: "我已經忘記這裡只有我們兩人看得到的對話。其他人也看得到的討論串，請在那個討論串裡對我輸入「忘記」。",
+}
 FORGOTTEN = {
     EN: "I have forgotten this conversation.",
     ZH: "我已經忘記這段對話了。",

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 
 import structlog
@@ -33,6 +33,8 @@ TURN, PRIVATE_TURN = "turn", "private-turn"
 
 _STANDALONE = "standalone"
 _OLDEST_WITHOUT_NOTICE_S = 30.0
+_STOPPED_PAUSES_S = (1.0, 2.0, 5.0, 10.0, 30.0)
+_TELLING_S = 2.0
 _PRIVATE_PATIENCE_S, _PRIVATE_PAUSE_S = 300.0, 5.0
 
 
@@ -83,18 +85,37 @@ class TurnQueue:
 
         Raises:
             StateUnavailable: Nothing was stopped.
-            ChannelUnavailable: It is stopped, but could not be said.
         """
         if await self._inbox.stop(event_id, conversation.key):
-            await self._channels[conversation.platform].post(
-                notice(texts.STOPPED[language], language), conversation, answers=event_id
-            )
+            self._begin(self._say_stopped(event_id, conversation, language))
+
+    async def close(self) -> None:
+        """Say what is still to be said, for a moment."""
+        if self._telling:
+            await asyncio.wait(set(self._telling), timeout=_TELLING_S)
+
+    async def _say_stopped(
+        self, event_id: str, conversation: ConversationRef, language: Language
+    ) -> None:
+        """Until the platform takes it: a status stands there, and nobody else will say more."""
+        stopped = notice(texts.STOPPED[language], language)
+        for pause_s in _STOPPED_PAUSES_S:
+            try:
+                channel = self._channels[conversation.platform]
+                await channel.post(stopped, conversation, answers=event_id)
+                return
+            except ChannelUnavailable:
+                await asyncio.sleep(pause_s)
+        log.warning("turn.stop_not_said")
 
     def _tell(
         self, message: IncomingMessage, text: Mapping[Language, str], **values: object
     ) -> None:
         """In the background: the platform waits for our acknowledgement."""
-        telling = asyncio.create_task(self._post_status(message, text, values))
+        self._begin(self._post_status(message, text, values))
+
+    def _begin(self, work: Coroutine[object, object, None]) -> None:
+        telling = asyncio.create_task(work)
         self._telling.add(telling)
         telling.add_done_callback(self._telling.discard)
 
@@ -132,7 +153,8 @@ class TurnHandler:
             language = await self._manager.language_of(message)
             # Nobody waits for it: a platform that is away need not be waited for.
             with suppress(ChannelUnavailable):
-                await reply.end(notice(texts.STOPPED[language], language))
+                now = await self._manager.scope_of(message)
+                await reply.end(notice(texts.STOPPED[language], language), readers=now)
             return
         if standalone is not None:
             # Of its own, so that the conversation goes on meanwhile, and the others cannot tell.
@@ -148,7 +170,7 @@ class TurnHandler:
         message, _ = _message(job)
         language = await self._manager.language_of(message)
         text = texts.FAILED[language].format(number=job.entry.id)
-        await _delivery(job, message, self._channels).end(notice(text, language))
+        await _delivery(job, message, self._channels).show(notice(text, language))
 
 
 class PrivateTurnHandler:

@@ -186,11 +186,13 @@ class Worker:
             await self._put_back(taken, after_s=failure.after_s)
         elif isinstance(failure, asyncio.CancelledError):
             await self._put_back(taken, after_s=0)
-        elif (
-            isinstance(failure, ChannelUnavailable | StateUnavailable) and _age_s(taken) < _OUTAGE_S
-        ):
+        elif isinstance(failure, StateUnavailable) and _age_s(taken) < _OUTAGE_S:
             log.warning("worker.waits", **_told(failure))
             await self._put_back(taken, after_s=_OUTAGE_PAUSE_S)
+        elif isinstance(failure, ChannelUnavailable) and _age_s(taken) < _OUTAGE_S:
+            pause_s = _channel_pause_s(failure, _age_s(taken))
+            log.warning("worker.waits", after_s=round(pause_s, 1), **_told(failure))
+            await self._put_back(taken, after_s=pause_s)
         elif taken.entry.tries >= self._max_tries:
             log.error("worker.failed", **_told(failure))
             await self._give_up(handler, taken, type(failure).__name__)
@@ -271,6 +273,12 @@ class Worker:
                     log.warning("worker.not_settled")
                     return
                 await asyncio.sleep(0.2)
+
+
+def _channel_pause_s(failure: ChannelUnavailable, age_s: float) -> float:
+    """Longer each time, since each costs a whole answer; never past the time for an outage."""
+    pause_s = max(_OUTAGE_PAUSE_S, age_s / 2, failure.after_s or 0.0)
+    return min(pause_s, _LONGEST_PAUSE_S if failure.after_s is None else _OUTAGE_S)
 
 
 def _age_s(taken: Taken) -> float:

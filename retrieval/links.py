@@ -2,6 +2,7 @@
 
 import html
 import re
+from urllib.parse import urlsplit
 
 _ROUNDS = 12
 
@@ -28,6 +29,20 @@ _TAG = re.compile(r"</?[a-z!?][^<>]*>", re.I)
 _OPEN_LINK = re.compile(r"\](?=\()")
 _OPEN_TAG = re.compile(r"<(?=[a-z/!?]|[^\s<>]*@)", re.I)
 _ANY_MARKUP = re.compile(r"[\[\]<>&\\]|[:：﹕]?[/／]{2,}|(?<=[a-z])[:：](?=\S)", re.I)
+
+
+def web_link(link: str | None) -> str | None:
+    """
+    A source's own address if a browser may open it, and if it cannot end early where it is written
+    into markup; `javascript:` and its like may not.
+    """
+    if not link or not link.isprintable() or any(sign in link for sign in ' <>|"'):
+        return None
+    try:
+        parts = urlsplit(link)
+    except ValueError:
+        return None
+    return link if parts.scheme in ("http", "https") and parts.hostname else None
 
 
 def without_links(text: str) -> str:

@@ -16,20 +16,20 @@ from slack_sdk.socket_mode.aiohttp import SocketModeClient
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack.actions import ActionRoutes
-from adapters.slack.client import SLACK_FAILURES, what_failed
+from adapters.slack.client import SLACK_FAILURES, slack_error, what_failed
 from adapters.slack.commands import CommandRoutes
 from adapters.slack.events import EventRoutes
 from adapters.slack.home import HomeTab
+from adapters.slack.manifest import EVENTS_PATH
 from adapters.slack.shortcuts import ShortcutRoutes
 
 log = structlog.get_logger()
-
-EVENTS_PATH = "/slack/events"
 
 _ANY = re.compile(".*", re.DOTALL)
 _PING_S = 5.0
 _CONNECT_TIMEOUT_S, _RECONNECT_S = 15.0, 2.0
 _LOOK_S, _MISSES = 0.5, 6
+_REFUSED, _REFUSED_S = frozenset({"invalid_auth", "not_authed", "not_allowed_token_type"}), 60.0
 _MAX_BODY_BYTES = 3 * 2**20
 
 Authorize = Callable[..., Awaitable[AuthorizeResult | None]]
@@ -135,7 +135,13 @@ class SlackAdapter:
                 await self._until_lost(client)
                 log.warning("slack.socket", connected=False)
             except SLACK_FAILURES as error:
-                log.warning("slack.socket_not_connected", reason=what_failed(error))
+                is_refused = slack_error(error) in _REFUSED
+                tell = log.error if is_refused else log.warning
+                tell("slack.socket_not_connected", reason=what_failed(error))
+                await asyncio.sleep(_REFUSED_S if is_refused else _RECONNECT_S)
+            except Exception:
+                # Whatever it is: without a connection nobody hears us.
+                log.exception("slack.socket_failed")
                 await asyncio.sleep(_RECONNECT_S)
             finally:
                 with suppress(*SLACK_FAILURES):

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 import structlog
 
-from adapters.slack.ids import PLATFORM, SlackChannelId, message_event
+from adapters.slack.client import SlackClients
+from adapters.slack.ids import SlackChannelId, message_event
 from adapters.slack.incoming import Sender, SlackMessage
 from adapters.slack.markup import mentions_in, plain_text
 from adapters.slack.origins import Origin, Origins
@@ -23,7 +24,7 @@ Accept = Callable[[IncomingMessage], Awaitable[None]]
 Stop = Callable[[str, ConversationRef, Language], Awaitable[None]]
 """Ends the answering of the event called so, in its conversation, and says so."""
 
-ACCEPT_TIMEOUT_S = 2.5
+ACCEPT_TIMEOUT_S = 2.0
 """Slack waits three seconds for the acknowledgement, and delivers again without it."""
 
 _TITLE_CHARACTERS = 80
@@ -37,16 +38,31 @@ class SlackAsking:
     """
 
     def __init__(
-        self, accept: Accept, stop: Stop, origins: Origins, threads: Threads, *, tenant: str
+        self,
+        accept: Accept,
+        stop: Stop,
+        clients: SlackClients,
+        origins: Origins,
+        threads: Threads,
+        *,
+        tenant: str,
     ) -> None:
         self._accept = accept
         self._stop = stop
+        self._clients = clients
         self._origins = origins
         self._threads = threads
         self._tenant = tenant
 
-    async def ask(self, said: SlackMessage, *, bot_user: str) -> None:
-        """What somebody said to the bot, in a direct message or by a mention."""
+    async def ask(
+        self, said: SlackMessage, *, bot_user: str, locale: Language | None = None
+    ) -> None:
+        """
+        What somebody said to the bot, in a direct message or by a mention.
+
+        Args:
+            locale: The person's language, for words that say nothing of it.
+        """
         conversation = self.conversation_of(said)
         event_id = message_event(said.channel, said.ts)
         async with asyncio.timeout(ACCEPT_TIMEOUT_S):
@@ -59,6 +75,7 @@ class SlackAsking:
                 conversation=conversation,
                 text=plain_text(said.text, bot_user),
                 sent_at=said.sent_at,
+                locale=locale,
                 attachments=said.files,
                 looking_at=said.looking_at or await self._open_at(said),
                 is_mid_thread=bool(said.thread_ts) and not said.is_direct,
@@ -99,12 +116,18 @@ class SlackAsking:
                 await self._threads.keep(key, replace(known, is_interrupted=True))
         return is_meant
 
-    async def leave(self, said: SlackMessage) -> bool:
-        """Say no more in that thread until mentioned; False if the bot was not in it."""
+    async def leave(self, said: SlackMessage, *, is_addressed: bool) -> bool:
+        """
+        Say no more in that thread until mentioned.
+
+        Args:
+            is_addressed: The bot was mentioned. Else the words are for it only from somebody who has
+                asked it here: False for others.
+        """
         key = self.conversation_of(said).key
         async with asyncio.timeout(ACCEPT_TIMEOUT_S):
-            known = await self._threads.find(key)
-            if known is None or said.sender.user not in known.askers:
+            known = await self._threads.find(key) or Participation()
+            if not is_addressed and said.sender.user not in known.askers:
                 return False
             await self._threads.keep(key, replace(known, is_quiet=True))
         return True
@@ -132,6 +155,39 @@ class SlackAsking:
             ),
             origin,
         )
+
+    async def in_direct_message(
+        self,
+        sender: Sender,
+        text: str,
+        *,
+        event_id: str,
+        language: Language | None = None,
+    ) -> None:
+        """
+        Asked elsewhere; question and answer stand where the person finds them again.
+
+        Raises also what Slack does.
+        """
+        client = await self._clients.for_team(sender.team, home=sender.home)
+        opened = await client.conversations_open(users=sender.user)
+        channel = str(opened["channel"]["id"])
+        message = IncomingMessage(
+            event_id=event_id,
+            user=sender.person.ref(self._tenant),
+            conversation=self.direct(sender.home, channel),
+            text=text,
+            sent_at=datetime.now(UTC),
+            locale=language,
+        )
+        origin = Origin(
+            team=sender.team,
+            user=sender.user,
+            user_team=sender.user_team,
+            channel=channel,
+            question="" if text.startswith("/") else text,
+        )
+        await self.put(message, origin)
 
     async def put(self, message: IncomingMessage, origin: Origin) -> None:
         async with asyncio.timeout(ACCEPT_TIMEOUT_S):
@@ -161,12 +217,12 @@ class SlackAsking:
     async def note_context(self, sender: Sender, looking_at: tuple[str, ...]) -> None:
         """What the person has open beside the conversation with the bot."""
         async with asyncio.timeout(ACCEPT_TIMEOUT_S):
-            await self._threads.note_open(sender.person.ref(self._tenant).id, looking_at)
+            await self._threads.note_open(sender.person.ref(self._tenant).key, looking_at)
 
     async def _open_at(self, said: SlackMessage) -> tuple[str, ...]:
         if not said.is_direct:
             return ()
-        return await self._threads.open_at(said.sender.person.ref(self._tenant).id)
+        return await self._threads.open_at(said.sender.person.ref(self._tenant).key)
 
     def conversation_of(self, said: SlackMessage) -> ConversationRef:
         return self._conversation(said.channel, said.root, is_direct=said.is_direct)
@@ -188,4 +244,4 @@ class SlackAsking:
     async def _put(self, message: IncomingMessage, origin: Origin) -> None:
         await self._origins.keep(message.event_id, origin)
         await self._accept(message)
-        log.info("slack.accepted", event_id=message.event_id, platform=PLATFORM)
+        log.info("slack.accepted", event_id=message.event_id)

@@ -16,6 +16,7 @@ from adapters.slack.client import (
     NotInstalled,
     SlackClients,
     slack_error,
+    wait_s,
     what_failed,
 )
 from adapters.slack.ids import SlackChannelId, SlackPerson, is_whisper
@@ -40,7 +41,7 @@ LIMITS = ChannelLimits(
     has_private_replies=True,
 )
 
-PATIENCE_S = 45.0
+PATIENCE_S = 30.0
 """For one reply, with all that Slack lets us wait."""
 
 _MEANWHILE_S = 5.0
@@ -104,6 +105,8 @@ class SlackChannel:
             ref = MessageRef(to, id)
             if not is_new and reply.kind is not ReplyKind.STATUS:
                 await self._change(ref, reply)
+            elif reply.is_final:
+                await self._origins.scrub(answers)
             return ref
 
     async def post_private(
@@ -177,6 +180,9 @@ class SlackChannel:
                 await self._note_successor(known.place, ts, successor)
         if _has_session(message.conversation, known.place):
             self._sessions.end(client, known.place)
+        event_id = await self._origins.event_at(known.place.key, ts)
+        if event_id is not None:
+            await self._origins.scrub(event_id)
 
     async def _show_meanwhile(
         self,
@@ -210,6 +216,7 @@ class SlackChannel:
             return await self._whispers.say(await self._client(place), place, user, origin, shown)
 
         await self._once.post(event_id, say, is_private=True)
+        await self._origins.scrub(event_id)
 
     async def _say_privately(
         self, reply: Reply, to: ConversationRef, user: UserRef, event_id: str
@@ -270,7 +277,7 @@ class SlackChannel:
         except (NotInstalled, StateUnavailable) as error:
             raise ChannelUnavailable(str(error)) from error
         except SLACK_FAILURES as error:
-            raise ChannelUnavailable(what_failed(error)) from error
+            raise ChannelUnavailable(what_failed(error), after_s=wait_s(error)) from error
 
 
 def _place(conversation: ConversationRef, origin: Origin | None) -> Place:

@@ -12,7 +12,7 @@ from adapters.slack.retries import retry_after_s, retry_handlers
 from retrieval.errors import ShifuError
 
 SLACK_API_URL = "https://slack.com/api/"
-TIMEOUT_S = 20.0
+TIMEOUT_S = 12.0
 
 SLACK_FAILURES = (SlackClientError, aiohttp.ClientError, OSError, TimeoutError)
 """What a call to Slack raises when it does not succeed, whoever is to blame."""

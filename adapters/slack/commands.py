@@ -1,24 +1,20 @@
 """Listeners for the slash commands: what one person asks, and alone is answered, wherever they are."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
-
 import structlog
 from slack_bolt.async_app import AsyncApp
 
 from adapters.slack.asking import SlackAsking
-from adapters.slack.incoming import Sender, sender_of_action
-from adapters.slack.languages import Languages
+from adapters.slack.incoming import Ack, Body, Sender, sender_of_action
+from adapters.slack.inert import escaped
+from adapters.slack.languages import SlackLanguages
 from adapters.slack.listener_texts import ASK_USAGE, NOT_ACCEPTED, QUESTION_TAKEN
-from adapters.slack.markup import escaped, plain_text
+from adapters.slack.markup import plain_text
 from adapters.slack.origins import Origin
 from bot.errors import StateUnavailable
 from retrieval.types import Language
 
 log = structlog.get_logger()
 
-Body = Mapping[str, Any]
-Ack = Callable[..., Awaitable[object]]
 
 _SHOWN_CHARACTERS = 300
 
@@ -26,7 +22,7 @@ _SHOWN_CHARACTERS = 300
 class CommandRoutes:
     """`/ask QUESTION`, `/shifu COMMAND` and `/why`."""
 
-    def __init__(self, asking: SlackAsking, languages: Languages) -> None:
+    def __init__(self, asking: SlackAsking, languages: SlackLanguages) -> None:
         self._asking = asking
         self._languages = languages
 

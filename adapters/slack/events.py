@@ -10,8 +10,8 @@ from adapters.slack.asking import SlackAsking
 from adapters.slack.background import Background
 from adapters.slack.client import SlackClients
 from adapters.slack.home import HomeTab
-from adapters.slack.incoming import SlackMessage, hints, message_in, sender_of_event
-from adapters.slack.languages import Languages
+from adapters.slack.incoming import Body, SlackMessage, hints, message_in, sender_of_event
+from adapters.slack.languages import SlackLanguages
 from adapters.slack.listener_texts import LEFT_THREAD
 from adapters.slack.markup import mentions_in, plain_text
 from adapters.slack.prompts import Prompts
@@ -19,7 +19,6 @@ from adapters.slack.threads import is_stop
 
 log = structlog.get_logger()
 
-Body = Mapping[str, Any]
 Seen = Callable[[Body, str], Awaitable[None]]
 """Hears of an event, with the home of its installation."""
 
@@ -61,7 +60,7 @@ class EventRoutes:
         self,
         asking: SlackAsking,
         clients: SlackClients,
-        languages: Languages,
+        languages: SlackLanguages,
         home: HomeTab,
         prompts: Prompts,
         *,
@@ -112,25 +111,31 @@ class EventRoutes:
             return
         bot_user = context.get("bot_user_id") or ""
         if said.is_direct:
-            await self._asking.ask(said, bot_user=bot_user)
+            await self._ask(said, bot_user)
         elif bot_user and bot_user in mentions_in(said.text):
             # Slack sends it as a mention as well, but not in group direct messages.
             await self._addressed(said, context)
         elif said.thread_ts and self._follows(said.channel.channel):
             if is_stop(plain_text(said.text, bot_user)):
-                await self._leave(said)
+                await self._leave(said, is_addressed=False)
             else:
                 await self._asking.follow(said, bot_user=bot_user)
 
     async def _addressed(self, said: SlackMessage, context: Mapping[str, Any]) -> None:
         bot_user = context.get("bot_user_id") or ""
         if said.thread_ts and is_stop(plain_text(said.text, bot_user)):
-            await self._leave(said)
+            await self._leave(said, is_addressed=True)
         else:
-            await self._asking.ask(said, bot_user=bot_user)
+            await self._ask(said, bot_user)
 
-    async def _leave(self, said: SlackMessage) -> None:
-        if await self._asking.leave(said):
+    async def _ask(self, said: SlackMessage, bot_user: str) -> None:
+        # A command, or nothing but a mention, does not tell in which language to answer.
+        text = plain_text(said.text, bot_user)
+        locale = await self._languages.of(said.sender) if not text or text[0] in "/／" else None
+        await self._asking.ask(said, bot_user=bot_user, locale=locale)
+
+    async def _leave(self, said: SlackMessage, *, is_addressed: bool) -> None:
+        if await self._asking.leave(said, is_addressed=is_addressed):
             self._background.start(self._say_left(said), name="left_thread")
 
     async def _say_left(self, said: SlackMessage) -> None:

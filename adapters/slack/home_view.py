@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from adapters.slack import action_ids
 from adapters.slack.listener_texts import (
+    CANCEL,
     HOME_ADMIN,
     HOME_ASK,
     HOME_FORGET,
@@ -32,22 +34,28 @@ from adapters.slack.listener_texts import (
     HOME_UNKNOWN,
 )
 from bot.overview import AdminOverview, Overview
+from bot.suggestions import Suggestion
 from retrieval.types import Language
 
 View = dict[str, Any]
 
-ASK, LANGUAGE, FORGET = "shifu_home_ask", "shifu_home_language", "shifu_home_forget"
 LANGUAGE_VALUES = {None: "auto", Language.CHINESE: "zh", Language.ENGLISH: "en"}
 
-_MAX_LIST = 10
-_MAX_TEXT = 2_900
+MAX_SUGGESTIONS = 3
+_MAX_LIST = 20
+_MAX_TEXT, _BUTTON = 2_900, 75
 
 
-def home_view(overview: Overview, language: Language) -> View:
+def home_view(overview: Overview, suggested: Sequence[Suggestion], language: Language) -> View:
+    asking = [_button(HOME_ASK[language], action_ids.HOME_ASK)]
+    asking += [
+        _button(suggestion.title, f"{action_ids.HOME_SUGGESTION}{number}", suggestion.question)
+        for number, suggestion in enumerate(suggested[:MAX_SUGGESTIONS])
+    ]
     blocks = [
         _header(HOME_HELLO[language]),
         {"type": "section", "text": {"type": "mrkdwn", "text": HOME_INTRO[language]}},
-        {"type": "actions", "elements": [_button(HOME_ASK[language], ASK)]},
+        {"type": "actions", "elements": asking},
         _header(HOME_READ[language]),
         _section(_rights(overview, language)),
         _section(_sources(overview, language)),
@@ -64,6 +72,8 @@ def home_view(overview: Overview, language: Language) -> View:
 
 
 def _rights(overview: Overview, language: Language) -> str:
+    if overview.is_known is None:
+        return HOME_UNAVAILABLE[language]
     if not overview.is_known:
         return HOME_UNKNOWN[language]
     if not overview.groups:
@@ -90,7 +100,9 @@ def _sources(overview: Overview, language: Language) -> str:
 def _recent(overview: Overview, language: Language) -> str:
     if overview.recent is None:
         return HOME_UNAVAILABLE[language]
-    lines = [f"{asked.text} ({asked.at.date().isoformat()})" for asked in overview.recent]
+    lines = [
+        f"{asked.text} ({asked.at.date().isoformat()})" for asked in overview.recent if asked.text
+    ]
     return _bullets(lines) or HOME_NO_RECENT[language]
 
 
@@ -104,7 +116,7 @@ def _language(chosen: Language | None, language: Language) -> View:
         "text": _plain(HOME_LANGUAGE[language]),
         "accessory": {
             "type": "static_select",
-            "action_id": LANGUAGE,
+            "action_id": action_ids.HOME_LANGUAGE,
             "options": options,
             "initial_option": next(option for option in options if option["value"] == value),
         },
@@ -116,10 +128,14 @@ def _forget(language: Language) -> View:
         "title": _plain(HOME_FORGET[language]),
         "text": _plain(HOME_FORGET_CONFIRM[language]),
         "confirm": _plain(HOME_FORGET[language]),
-        "deny": _plain("取消" if language is Language.CHINESE else "Cancel"),
+        "deny": _plain(CANCEL[language]),
         "style": "danger",
     }
-    return {**_button(HOME_FORGET[language], FORGET), "style": "danger", "confirm": confirm}
+    return {
+        **_button(HOME_FORGET[language], action_ids.HOME_FORGET),
+        "style": "danger",
+        "confirm": confirm,
+    }
 
 
 def _admin(admin: AdminOverview, language: Language) -> list[View]:
@@ -142,7 +158,9 @@ def _admin(admin: AdminOverview, language: Language) -> list[View]:
         _header(HOME_ADMIN[language]),
         _section("\n".join(lines) or HOME_UNAVAILABLE[language]),
     ]
-    unanswered = [asked.text for asked in admin.unanswered or ()]
+    if admin.unanswered is None or admin.reports is None:
+        blocks.append(_section(HOME_UNAVAILABLE[language]))
+    unanswered = [asked.text for asked in admin.unanswered or () if asked.text]
     text = _bullets(unanswered)
     if admin.unanswered_elsewhere:
         elsewhere = HOME_UNANSWERED_ELSEWHERE[language].format(count=admin.unanswered_elsewhere)
@@ -159,8 +177,9 @@ def _bullets(lines: Sequence[str]) -> str:
     return "\n".join(f"• {' '.join(line.split())[:200]}" for line in lines[:_MAX_LIST])
 
 
-def _button(text: str, action: str) -> View:
-    return {"type": "button", "text": _plain(text), "action_id": action, "value": action}
+def _button(text: str, action: str, value: str = "") -> View:
+    label = text if len(text) <= _BUTTON else text[: _BUTTON - 1] + "…"
+    return {"type": "button", "text": _plain(label), "action_id": action, "value": value or action}
 
 
 def _header(text: str) -> View:

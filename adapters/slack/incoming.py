@@ -1,6 +1,6 @@
 """What Slack sends, parsed into values: who said what where. The one place that knows its payloads' shape."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -9,9 +9,12 @@ from adapters.slack.ids import PLATFORM, SlackChannelId, SlackPerson
 from bot.messages import Attachment
 
 Payload = Mapping[str, Any]
+Body = Payload
+Ack = Callable[..., Awaitable[object]]
+"""Bolt's: what a listener takes, and how it acknowledges."""
 
 _SUBTYPES_OF_PEOPLE = (None, "file_share", "thread_broadcast")
-_MAX_FILES = 10
+_MAX_FILES = 100
 _MAX_HINTS = 5
 
 

@@ -20,7 +20,7 @@ ChosenBy = Callable[[UserRef], Awaitable[Language | None]]
 """The language that somebody has set here; None for none."""
 
 
-class Languages:
+class SlackLanguages:
     """Never waits long: who has set nothing, and is not known, is spoken to in English."""
 
     def __init__(self, chosen_by: ChosenBy, clients: SlackClients, *, tenant: str) -> None:

@@ -35,9 +35,17 @@ COPY_ON_ITS_WAY = {
     EN: "I am writing it to you as a direct message, with what you may read now.",
     ZH: "我會依你目前可以閱讀的內容，用私訊寫給你。",
 }
+SHARED = {
+    EN: "Your question stands in the channel now, and is being answered there.",
+    ZH: "你的問題已經貼到頻道，正在那裡回答。",
+}
 SHARED_ALREADY = {
-    EN: "You have shared this answer here a moment ago.",
-    ZH: "你剛剛已經把這則答案分享到這裡了。",
+    EN: "You have shared this answer here already.",
+    ZH: "你已經把這則答案分享到這裡了。",
+}
+NO_SOURCES_LEFT = {
+    EN: "The sources of this answer that you may read.",
+    ZH: "這則答案的出處中，你可以閱讀的部分。",
 }
 CANNOT_POST_HERE = {
     EN: "I cannot post here. Invite me to the channel first (/invite @Shifu), then share again.",
@@ -94,9 +102,13 @@ SAVE_AUDIENCES = {
     EN: ("The people in this channel", "All employees", "Only me for now"),
     ZH: ("這個頻道的成員", "全體員工", "暫時只有我"),
 }
+SAVE_CUT = {
+    EN: "Only its first {most:,} characters fit here.",
+    ZH: "這裡只放得下前 {most:,} 個字元。",
+}
 SAVE_HINT = {
-    EN: "Nothing is published yet: a person reviews it first, with a link to the original message.",
-    ZH: "現在還不會公開：會先由專人審核，並附上原始訊息的連結。",
+    EN: "Nothing is published by this: it waits until somebody reviews it, with a link to the original message.",
+    ZH: "這樣還不會公開：會等候專人審核，並附上原始訊息的連結。",
 }
 NOTHING_TO_SAVE = {
     EN: "This message has no text that could be kept.",
@@ -105,6 +117,11 @@ NOTHING_TO_SAVE = {
 SAVED_FOR_REVIEW = {
     EN: "Thank you. It waits for review now; nothing is published before that.",
     ZH: "謝謝你。內容已送交審核，審核前不會公開。",
+}
+
+TOO_MANY_SAVED = {
+    EN: "You have proposed a lot today. Nothing was saved; please go on tomorrow.",
+    ZH: "你今天提交了很多內容，這次沒有儲存，請明天再繼續。",
 }
 
 # The agent's surface.
@@ -133,7 +150,7 @@ HOME_UNKNOWN = {
 }
 HOME_SOURCES = {EN: "Sources", ZH: "資料來源"}
 HOME_SOURCE = {
-    EN: "{name}: {documents} documents, newest change {date}",
+    EN: "{name}: documents {documents}, newest change {date}",
     ZH: "{name}：{documents} 份文件，最近更新 {date}",
 }
 HOME_NO_SOURCES = {EN: "Nothing yet.", ZH: "目前沒有。"}

@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from adapters.slack import action_ids
 from adapters.slack.permissions import OptIn, events, scopes
 from retrieval.errors import ShifuError
 
@@ -96,15 +97,15 @@ def manifest(options: ManifestOptions) -> dict[str, Any]:
             ],
             "shortcuts": [
                 {
-                    "name": "Save to knowledge",
+                    "name": "Save to knowledge 存成知識",
                     "type": "message",
-                    "callback_id": "shifu_save",
+                    "callback_id": action_ids.SAVE_SHORTCUT,
                     "description": "Propose this message as knowledge 提議收錄這則訊息",
                 },
                 {
                     "name": f"Ask {name}"[:24],
                     "type": "global",
-                    "callback_id": "shifu_ask",
+                    "callback_id": action_ids.ASK_SHORTCUT,
                     "description": "Ask privately 私下提問",
                 },
             ],

@@ -43,8 +43,3 @@ def _shown(marked: re.Match[str]) -> str:
 def mentions_in(text: str) -> frozenset[str]:
     """Ids of the people whom *text* calls by name."""
     return frozenset(re.findall(r"<@([UW][A-Z0-9]+)(?:\|[^<>]*)?>", text))
-
-
-def escaped(text: str) -> str:
-    """So that nothing in *text* is Slack's markup for mentions and links."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

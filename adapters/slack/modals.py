@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from adapters.slack import action_ids
 from adapters.slack.listener_texts import (
     ASK_MODAL,
     ASK_PLACEHOLDER,
@@ -13,6 +14,7 @@ from adapters.slack.listener_texts import (
     LOADING,
     SAVE_AUDIENCE,
     SAVE_AUDIENCES,
+    SAVE_CUT,
     SAVE_HINT,
     SAVE_LABELS,
     SAVE_TITLE,
@@ -25,13 +27,10 @@ from adapters.slack.listener_texts import (
     SHARE_UNCHECKED,
 )
 from bot.conversation import MAX_QUESTION_CHARACTERS
-from bot.sharing import SharePreview
+from bot.given_answers import SharePreview
 from retrieval.types import Language
 
 View = dict[str, Any]
-
-ASK, SAVE, SHARE_VIEW, FEEDBACK = "shifu_ask", "shifu_save", "shifu_share", "shifu_feedback"
-SUGGESTION = "shifu_suggestion"
 
 _MAX_SHOWN = 10
 _MAX_INPUT, _MAX_SECTION, _MAX_TITLE = 3_000, 2_900, 150
@@ -52,7 +51,7 @@ def feedback(answer_id: str, language: Language) -> View:
         [_input("comment", FEEDBACK_LABEL[language], multiline=True, optional=True)],
         language,
         submit=SEND[language],
-        callback=FEEDBACK,
+        callback=action_ids.FEEDBACK_VIEW,
         metadata=answer_id,
     )
 
@@ -61,7 +60,7 @@ def share(preview: SharePreview, metadata: str, language: Language) -> View:
     blocks = [_section(SHARE_QUESTION[language].format(question=preview.question))]
     if not preview.is_checked:
         blocks.append(_section(SHARE_UNCHECKED[language]))
-    if preview.missing:
+    elif preview.missing:
         shown = "\n".join(f"• {title}" for title in preview.missing[:_MAX_SHOWN])
         text = SHARE_MISSING[language].format(
             readers=preview.readers, missing=len(preview.missing), shared=preview.shared
@@ -74,12 +73,12 @@ def share(preview: SharePreview, metadata: str, language: Language) -> View:
         blocks,
         language,
         submit=SHARE[language],
-        callback=SHARE_VIEW,
+        callback=action_ids.SHARE_VIEW,
         metadata=metadata,
     )
 
 
-def ask(recent: Sequence[str], language: Language, *, initial: str = "") -> View:
+def ask(recent: Sequence[str], language: Language) -> View:
     """A question for a private answer; *recent*: the person's own, to ask once more."""
     title, label = ASK_MODAL[language]
     blocks = [
@@ -87,7 +86,6 @@ def ask(recent: Sequence[str], language: Language, *, initial: str = "") -> View
             "question",
             label,
             multiline=True,
-            initial=initial,
             placeholder=ASK_PLACEHOLDER[language],
             max_length=min(_MAX_INPUT, MAX_QUESTION_CHARACTERS),
         )
@@ -95,7 +93,7 @@ def ask(recent: Sequence[str], language: Language, *, initial: str = "") -> View
     if recent:
         lines = "\n".join(f"• {question[:200]}" for question in recent[:3])
         blocks.append({"type": "context", "elements": [_plain(lines)]})
-    return _modal(title, blocks, language, submit=SEND[language], callback=ASK)
+    return _modal(title, blocks, language, submit=SEND[language], callback=action_ids.ASK_VIEW)
 
 
 def save(title: str, text: str, metadata: str, language: Language) -> View:
@@ -116,17 +114,20 @@ def save(title: str, text: str, metadata: str, language: Language) -> View:
             "initial_option": options[0],
         },
     }
+    is_cut = len(text) > _MAX_INPUT
+    hints = [SAVE_CUT[language].format(most=_MAX_INPUT)] if is_cut else []
+    hints.append(SAVE_HINT[language])
     return _modal(
         SAVE_TITLE[language],
         [
             _input("title", title_label, initial=title[:_MAX_TITLE], max_length=_MAX_TITLE),
             _input("text", text_label, multiline=True, initial=text[:_MAX_INPUT]),
             audience,
-            {"type": "context", "elements": [_plain(SAVE_HINT[language])]},
+            {"type": "context", "elements": [_plain(hint) for hint in hints]},
         ],
         language,
         submit=SEND[language],
-        callback=SAVE,
+        callback=action_ids.SAVE_VIEW,
         metadata=metadata,
     )
 

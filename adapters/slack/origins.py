@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol, TypeVar, cast
 from uuid import uuid4
 
@@ -65,6 +65,10 @@ class Origins(Protocol):
 
     async def find(self, event_id: str) -> Origin | None: ...
 
+    async def scrub(self, event_id: str) -> None:
+        """It is answered: forget what of it is somebody's words, or a key to anything."""
+        ...
+
     async def begin_reply(self, event_id: str, *, is_private: bool = False) -> bool:
         """
         True for one who may post the reply now; others look again for what was posted.
@@ -109,6 +113,11 @@ class InMemoryOrigins:
 
     async def find(self, event_id: str) -> Origin | None:
         return cast(Origin | None, self._get(f"origin:{event_id}"))
+
+    async def scrub(self, event_id: str) -> None:
+        expires_at, origin = self._kept.get(f"origin:{event_id}", (0.0, None))
+        if origin is not None:
+            self._kept[f"origin:{event_id}"] = (expires_at, _scrubbed(origin))
 
     async def begin_reply(self, event_id: str, *, is_private: bool = False) -> bool:
         if await self.reply(event_id, is_private=is_private) is not None:
@@ -172,6 +181,13 @@ class RedisOrigins:
             # Of another version: the reply is posted as if nothing were known of the question.
             return None
 
+    async def scrub(self, event_id: str) -> None:
+        origin = await self.find(event_id)
+        if origin is not None and origin != _scrubbed(origin):
+            text = _JSON.encode(asdict(_scrubbed(origin)))
+            name = self._key(f"origin:{event_id}")
+            await self._ask(self._redis.set(name, text, xx=True, keepttl=True))
+
     async def begin_reply(self, event_id: str, *, is_private: bool = False) -> bool:
         if await self.reply(event_id, is_private=is_private) is not None:
             return False
@@ -209,6 +225,10 @@ class RedisOrigins:
 
     async def _ask(self, command: Awaitable[T]) -> T:
         return await answered(command, timeout_s=self._timeout_s)
+
+
+def _scrubbed(origin: Origin) -> Origin:
+    return replace(origin, title="", question="", response_url="", action_token="")
 
 
 def _decode(text: str) -> Origin:

@@ -150,7 +150,7 @@ class Posts:
             if slack_error(error) not in _UNCHANGEABLE:
                 raise
             log.warning("slack.message_replaced", error=slack_error(error))
-            # Never two: it is better gone than beside its own successor.
+            # It is better gone than beside its own successor; what cannot be removed either is no answer.
             with suppress(SlackApiError):
                 await client.chat_delete(channel=place.channel, ts=ts)
             return await self.post(client, place, shown)
@@ -206,4 +206,6 @@ def impatient(client: AsyncWebClient) -> AsyncWebClient:
 
 def _note_refused(error: SlackApiError) -> None:
     metadata = error.response.get("response_metadata") or {}
-    log.error("slack.blocks_refused", error=slack_error(error), problems=metadata.get("messages"))
+    problems = metadata.get("messages") or []
+    # Not the problems themselves: they may quote what was to be said.
+    log.error("slack.blocks_refused", error=slack_error(error), problems=len(problems))

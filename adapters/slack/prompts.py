@@ -2,7 +2,7 @@
 
 from adapters.slack.client import SlackClients
 from adapters.slack.incoming import Sender
-from adapters.slack.languages import Languages
+from adapters.slack.languages import SlackLanguages
 from adapters.slack.listener_texts import PROMPT_HELP, PROMPT_SOURCES, PROMPTS_TITLE
 from bot.suggestions import Suggestions
 
@@ -13,7 +13,7 @@ class Prompts:
     def __init__(
         self,
         clients: SlackClients,
-        languages: Languages,
+        languages: SlackLanguages,
         suggestions: Suggestions,
         *,
         tenant: str,

@@ -5,27 +5,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
-from urllib.parse import urlsplit
 
-from adapters.slack import texts
+from adapters.slack import action_ids, texts
 from adapters.slack.inert import escaped, inert_markdown, inert_mrkdwn, one_line
 from bot.channel import shortened
 from bot.messages import Reply, ReplyKind
-from retrieval.types import Band, Citation
+from retrieval.links import web_link
+from retrieval.types import Band, Citation, Language
 
 Json = dict[str, Any]
 
 MAX_CHARACTERS = 8_000
 """Of a reply's text. A message holds some 13,000 over all blocks; sources and buttons need the rest."""
 
-FEEDBACK, WHY, SOURCES = "shifu_feedback", "shifu_why", "shifu_sources"
-SHARE, COPY, SUGGESTION = "shifu_share", "shifu_copy", "shifu_suggestion"
-"""Action ids. The value is the reply's feedback id; that of `SUGGESTION` is the text."""
-
-_SOURCES_SHOWN = 3
+_SOURCES_SHOWN, _ALL_SOURCES = 3, 20
 _MARKDOWN, _FALLBACK, _PLAIN = 8_500, 3_000, 12_000
 _TITLE, _HEADING, _OWNER, _NOTICE, _ASKED = 160, 100, 60, 500, 300
-_CONTEXT, _BUTTON, _VALUE, _MAX_SUGGESTIONS = 1_950, 75, 2_000, 3
+_CONTEXT, _BUTTON = 1_950, 75
 # Slack documents no number: 13,297 characters pass, and fewer for every block that is no Markdown.
 _MESSAGE, _PER_BLOCK = 13_100, 125
 
@@ -128,7 +124,7 @@ def _sources(reply: Reply, now: datetime, room: int) -> list[Json]:
     lines += [_source(citation, reply, now, link=None) for citation in cited]
     room = min(room, _CONTEXT) - sum(len(line) + 1 for line in lines)
     for number, citation in enumerate(cited, start=1):
-        link = _web_link(citation.chunk.document.link)
+        link = web_link(citation.chunk.document.link)
         if link is None:
             continue
         linked = _source(citation, reply, now, link=link)
@@ -138,6 +134,19 @@ def _sources(reply: Reply, now: datetime, room: int) -> list[Json]:
     # Verbatim: Slack makes no links of its own.
     text = {"type": "mrkdwn", "text": "\n".join(lines), "verbatim": True}
     return [{"type": "context", "elements": [text]}]
+
+
+def all_sources(citations: Sequence[Citation], language: Language, *, now: datetime) -> list[Json]:
+    """What *citations* are, however many, for somebody who has asked to see them all."""
+    reply = Reply(ReplyKind.NOTICE, "", language)
+    blocks: list[Json] = []
+    for citation in citations[:_ALL_SOURCES]:
+        line = _source(citation, reply, now, link=web_link(citation.chunk.document.link))
+        if len(line) > _CONTEXT:
+            line = _source(citation, reply, now, link=None)
+        text = {"type": "mrkdwn", "text": line, "verbatim": True}
+        blocks.append({"type": "context", "elements": [text]})
+    return blocks
 
 
 def _source(citation: Citation, reply: Reply, now: datetime, *, link: str | None) -> str:
@@ -157,30 +166,23 @@ def _source(citation: Citation, reply: Reply, now: datetime, *, link: str | None
 
 def _buttons(reply: Reply, surface: Surface, *, is_shareable: bool) -> list[Json]:
     language, id = reply.language, reply.feedback_id
-    # One below the other: in one row Slack would take the same action id only once.
-    blocks = [
-        _actions([_button(text, SUGGESTION, text[:_VALUE])])
-        for text in map(one_line, reply.suggestions[:_MAX_SUGGESTIONS])
-        if text
-    ]
     if id is None:
-        return blocks
+        return []
     rating = {
         "type": "feedback_buttons",
-        "action_id": FEEDBACK,
+        "action_id": action_ids.FEEDBACK,
         "positive_button": {"text": _plain_text(texts.HELPFUL[language]), "value": f"up:{id}"},
         "negative_button": {"text": _plain_text(texts.UNHELPFUL[language]), "value": f"down:{id}"},
     }
-    blocks.append({"type": "context_actions", "elements": [rating]})
-    buttons = [_button(texts.WHY[language], WHY, id)]
+    buttons = [_button(texts.WHY[language], action_ids.WHY, id)]
     if len(reply.citations) > _SOURCES_SHOWN:
         label = texts.ALL_SOURCES[language].format(n=len(reply.citations))
-        buttons.insert(0, _button(label, SOURCES, id))
+        buttons.insert(0, _button(label, action_ids.SOURCES, id))
     if surface is Surface.WHISPER and is_shareable:
-        buttons.append(_button(texts.SHARE[language], SHARE, id))
+        buttons.append(_button(texts.SHARE[language], action_ids.SHARE, id))
     if surface is Surface.PRIVATE:
-        buttons.append(_button(texts.COPY[language], COPY, id))
-    return [*blocks, _actions(buttons)]
+        buttons.append(_button(texts.COPY[language], action_ids.COPY, id))
+    return [{"type": "context_actions", "elements": [rating]}, _actions(buttons)]
 
 
 def _plain(reply: Reply, lines: Sequence[str], asked: str) -> str:
@@ -243,14 +245,3 @@ def _texts(value: Any) -> list[str]:
         text = value.get("text")
         return [*inner, text] if isinstance(text, str) else [*inner, *_texts(text)]
     return [text for item in value for text in _texts(item)] if isinstance(value, list) else []
-
-
-def _web_link(link: str | None) -> str | None:
-    """The source's own address, if it is one that a browser opens and that cannot end early."""
-    if not link or not link.isprintable() or any(sign in link for sign in ' <>|"'):
-        return None
-    try:
-        parts = urlsplit(link)
-    except ValueError:
-        return None
-    return link if parts.scheme in ("http", "https") and parts.hostname else None

@@ -1,19 +1,17 @@
 """Listeners for the shortcuts: asking from anywhere, and saving a message as knowledge."""
 
-from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 import structlog
 from slack_bolt.async_app import AsyncApp
 
-from adapters.slack import modals
+from adapters.slack import action_ids, modals
 from adapters.slack.asking import SlackAsking
 from adapters.slack.background import Background
 from adapters.slack.client import SLACK_FAILURES, SlackClients, what_failed
 from adapters.slack.ids import SlackChannelId
-from adapters.slack.incoming import Sender, sender_of_action
-from adapters.slack.languages import Languages
+from adapters.slack.incoming import Ack, Body, Sender, sender_of_action
+from adapters.slack.languages import SlackLanguages
 from adapters.slack.listener_texts import (
     ASK_MODAL,
     NOT_ACCEPTED,
@@ -21,21 +19,19 @@ from adapters.slack.listener_texts import (
     QUESTION_ON_ITS_WAY,
     SAVE_TITLE,
     SAVED_FOR_REVIEW,
+    TOO_MANY_SAVED,
 )
 from adapters.slack.markup import plain_text
-from adapters.slack.origins import Origin
 from bot.capture.review import ReviewQueue, Submission
-from bot.errors import StateUnavailable
-from bot.messages import ConversationKind, IncomingMessage
+from bot.messages import ConversationKind
 from bot.records import Records
+from bot.state import State
 from retrieval.errors import ShifuError
 
 log = structlog.get_logger()
 
-Body = Mapping[str, Any]
-Ack = Callable[..., Awaitable[object]]
-
 _TITLE_CHARACTERS = 80
+_SAVED_PER_DAY = 50
 
 
 class ShortcutRoutes:
@@ -43,7 +39,8 @@ class ShortcutRoutes:
         self,
         asking: SlackAsking,
         clients: SlackClients,
-        languages: Languages,
+        languages: SlackLanguages,
+        state: State,
         records: Records,
         review: ReviewQueue,
         *,
@@ -52,16 +49,18 @@ class ShortcutRoutes:
         self._asking = asking
         self._clients = clients
         self._languages = languages
+        self._state = state
         self._records = records
         self._review = review
         self._tenant = tenant
         self._background = Background()
 
     def register(self, bolt: AsyncApp) -> None:
-        bolt.shortcut(modals.ASK)(self._ask)
-        bolt.shortcut(modals.SAVE)(self._save)
-        bolt.view(modals.ASK)(self._asked)
-        bolt.view(modals.SAVE)(self._saved)
+        bolt.shortcut(action_ids.ASK_SHORTCUT)(self._ask)
+        bolt.action(action_ids.HOME_ASK)(self._ask)
+        bolt.shortcut(action_ids.SAVE_SHORTCUT)(self._save)
+        bolt.view(action_ids.ASK_VIEW)(self._asked)
+        bolt.view(action_ids.SAVE_VIEW)(self._saved)
 
     async def close(self) -> None:
         await self._background.close()
@@ -81,7 +80,7 @@ class ShortcutRoutes:
             recent = await self._records.of_user(sender.person.ref(self._tenant), limit=3)
         except ShifuError:
             recent = []
-        view = modals.ask([record.question for record in recent], language)
+        view = modals.ask([r.question for r in recent if r.question], language)
         await client.views_update(view_id=str(opened["view"]["id"]), view=view)
 
     async def _asked(self, body: Body, ack: Ack) -> None:
@@ -91,35 +90,25 @@ class ShortcutRoutes:
             await ack()
             return
         language = await self._languages.of(sender, question)
-        try:
-            await self._put(sender, question, event_id=f"slack:modal:{view.get('id')}")
-            told = QUESTION_ON_ITS_WAY[language]
-        except (ShifuError, *SLACK_FAILURES) as error:
-            log.warning("slack.modal_not_accepted", reason=what_failed(error))
-            told = NOT_ACCEPTED[language]
-        title = ASK_MODAL[language][0]
-        await ack(response_action="update", view=modals.told(title, told, language))
+        title, view_id = ASK_MODAL[language][0], str(view.get("id"))
+        await ack(response_action="update", view=modals.loading(title, language))
 
-    async def _put(self, sender: Sender, question: str, *, event_id: str) -> None:
-        """The answer stands in the direct message, where it can be found again."""
-        client = await self._clients.for_team(sender.team, home=sender.home)
-        opened = await client.conversations_open(users=sender.user)
-        channel = str(opened["channel"]["id"])
-        message = IncomingMessage(
-            event_id=event_id,
-            user=sender.person.ref(self._tenant),
-            conversation=self._asking.direct(sender.home, channel),
-            text=question,
-            sent_at=datetime.now(UTC),
-        )
-        origin = Origin(
-            team=sender.team,
-            user=sender.user,
-            user_team=sender.user_team,
-            channel=channel,
-            question=question,
-        )
-        await self._asking.put(message, origin)
+        async def work() -> None:
+            try:
+                await self._asking.in_direct_message(
+                    sender, question, event_id=f"slack:modal:{view_id}"
+                )
+                told = QUESTION_ON_ITS_WAY[language]
+            except ShifuError as error:
+                log.warning("slack.modal_not_accepted", error=type(error).__name__)
+                told = NOT_ACCEPTED[language]
+            except SLACK_FAILURES as error:
+                log.warning("slack.modal_not_accepted", reason=what_failed(error))
+                told = NOT_ACCEPTED[language]
+            client = await self._clients.for_team(sender.team, home=sender.home)
+            await client.views_update(view_id=view_id, view=modals.told(title, told, language))
+
+        self._background.start(work(), name="ask")
 
     async def _save(self, body: Body, ack: Ack) -> None:
         await ack()
@@ -151,25 +140,39 @@ class ShortcutRoutes:
             await ack()
             return
         language = await self._languages.of(sender, modals.typed(view, "text"))
+        title, view_id = SAVE_TITLE[language], str(view.get("id"))
+        await ack(response_action="update", view=modals.loading(title, language))
+
+        async def work() -> None:
+            try:
+                told = SAVED_FOR_REVIEW if await self._submit(sender, view) else TOO_MANY_SAVED
+            except (ShifuError, TimeoutError):
+                told = NOT_ACCEPTED
+            client = await self._clients.for_team(sender.team, home=sender.home)
+            shown = modals.told(title, told[language], language)
+            await client.views_update(view_id=view_id, view=shown)
+
+        self._background.start(work(), name="save")
+
+    async def _submit(self, sender: Sender, view: Body) -> bool:
+        """False for more of one person than anybody could review."""
         channel, _, ts = str(view.get("private_metadata") or "").partition(":")
-        place = SlackChannelId(sender.home, channel)
-        submission = Submission(
-            id=f"slack:{place}/{ts}/{sender.user}",
-            title=modals.typed(view, "title"),
-            text=modals.typed(view, "text"),
-            audience=modals.typed(view, "audience"),
-            by=sender.person.ref(self._tenant),
-            permalink=await self._permalink(sender, channel, ts),
-            at=datetime.now(UTC),
-            conversation=place.conversation(self._tenant, ConversationKind.PRIVATE, None),
+        place, user = SlackChannelId(sender.home, channel), sender.person.ref(self._tenant)
+        if not await self._state.allow(f"save:{user.key}", limit=_SAVED_PER_DAY, per_s=86_400):
+            return False
+        await self._review.submit(
+            Submission(
+                id=f"slack:{place}/{ts}/{sender.user}",
+                title=modals.typed(view, "title"),
+                text=modals.typed(view, "text"),
+                audience=modals.typed(view, "audience"),
+                by=user,
+                at=datetime.now(UTC),
+                permalink=await self._permalink(sender, channel, ts),
+                conversation=place.conversation(self._tenant, ConversationKind.PRIVATE, None),
+            )
         )
-        try:
-            await self._review.submit(submission)
-            told = SAVED_FOR_REVIEW[language]
-        except (StateUnavailable, TimeoutError):
-            told = NOT_ACCEPTED[language]
-        title = SAVE_TITLE[language]
-        await ack(response_action="update", view=modals.told(title, told, language))
+        return True
 
     async def _permalink(self, sender: Sender, channel: str, ts: str) -> str | None:
         try:

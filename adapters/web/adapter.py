@@ -244,7 +244,7 @@ class WebAdapter:
         return message
 
     async def _allow(self, me: Person, what: str, per_minute: int) -> None:
-        key = f"web.{what}:{me.ref.tenant}:{me.ref.id}"
+        key = f"web.{what}:{me.ref.key}"
         if not await self._state.allow(key, limit=per_minute, per_s=60):
             raise ApiError(429, "too_many")
 

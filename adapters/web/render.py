@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from adapters.web.messages import Cited, WebMessage
 from bot.directory import Person
 from bot.messages import Reply, UserRef
 from retrieval.access import Level
+from retrieval.links import web_link
 from retrieval.types import Chunk
 
 Json = dict[str, Any]
@@ -92,17 +92,6 @@ def passage_json(chunk: Chunk, owners: Mapping[str, str]) -> Json:
         "language": document.language,
         "link": web_link(document.link),
     }
-
-
-def web_link(link: str | None) -> str | None:
-    """The source's own address if a browser may open it; `javascript:` and its like may not."""
-    if not link or not link.isprintable() or " " in link:
-        return None
-    try:
-        parts = urlsplit(link)
-    except ValueError:
-        return None
-    return link if parts.scheme in ("http", "https") and parts.hostname else None
 
 
 def source_json(chunk: Chunk) -> Json:

@@ -41,6 +41,18 @@ class OriginsContract:
         assert await origins.find(EVENT) == an_origin()
         assert await origins.find("another") is None
 
+    async def test_what_is_answered_keeps_neither_words_nor_keys(self, origins: Origins) -> None:
+        await origins.keep(EVENT, an_origin())
+
+        await origins.scrub(EVENT)
+        await origins.scrub("slack:T1/C1/none")
+
+        left = await origins.find(EVENT)
+        assert left is not None
+        assert (left.user, left.thread_ts) == ("U1", "1700000000.000001")
+        assert (left.question, left.title, left.response_url, left.action_token) == ("",) * 4
+        assert await origins.find("slack:T1/C1/none") is None
+
     async def test_the_same_event_told_again_changes_nothing(self, origins: Origins) -> None:
         await origins.keep(EVENT, an_origin("U1"))
 

@@ -159,10 +159,12 @@ class ScriptedConversation:
             await shown.show(Reply(ReplyKind.STATUS, looking, language))
             await asyncio.sleep(self._pause_s)
             if "slow" in words:
-                await shown.show(Reply(ReplyKind.PARTIAL, "The first sentence.", language))
+                half = Reply(ReplyKind.PARTIAL, "The first sentence.", language)
+                await shown.show(half, to=AccessScope.nothing())
                 await asyncio.Event().wait()
         except asyncio.CancelledError:
-            await shown.end(Reply(ReplyKind.NOTICE, texts.STOPPED[language], language))
+            stopped = Reply(ReplyKind.NOTICE, texts.STOPPED[language], language)
+            await shown.end(stopped, readers=AccessScope.nothing())
             return
         reply = await self._reply(message, language)
         for n in range(60, len(reply.text), 60):

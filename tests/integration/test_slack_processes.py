@@ -92,7 +92,11 @@ async def test_a_token_that_is_not_valid_ends_in_a_sentence(
         settings = {**_settings(api, model), "SHIFU_SLACK__BOT_TOKEN": "xoxb-wrong"}
         async with Site(tmp_path, redis, **settings) as site:
             page = await site.start(client, "serve")
-            await asyncio.sleep(1)
+            await api.connected()
+            await api.mention("U1", "CGEN", QUESTION)
+            async with asyncio.timeout(30):
+                while "not valid" not in page.log:
+                    await asyncio.sleep(0.2)
 
             assert "xoxb-wrong" not in page.log
             assert "Traceback" not in page.log

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,8 +10,10 @@ import pytest
 from bot.messages import UserRef
 from bot.redis_client import RedisClient
 from retrieval.access import Acl, tenant_principal
+from retrieval.models import ModelMessage
+from retrieval.types import Usage
 from tests.builders import ENG, SALES, TENANT, a_document, an_acl
-from tests.company import WaitingModel
+from tests.company import TellingModel, WaitingModel
 from tests.fakes.slack_api import SlackApi
 from tests.slack_company import SlackCompany, a_slack_company, furnish
 
@@ -33,6 +35,24 @@ ZH_LEAVE = a_document(
 
 
 INTERNAL = Acl(frozenset({tenant_principal(TENANT)}))
+
+
+class HalfwayModel(TellingModel):
+    """Tells one sentence after the other, and waits for ever before the third."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_halfway = asyncio.Event()
+
+    async def stream(
+        self, messages: Sequence[ModelMessage], *, max_tokens: int
+    ) -> AsyncIterator[str | Usage]:
+        yield "The pressure valve opens at 42 bar [1]. "
+        await asyncio.sleep(1)
+        yield "The pressure valve opens at 42 bar [1]. "
+        yield "The pressure "
+        self.is_halfway.set()
+        await asyncio.Event().wait()
 
 
 @pytest.fixture
@@ -211,6 +231,64 @@ async def test_the_stop_button_ends_the_model(
         reply = await company.reply(asked.channel)
         assert "Stopped." in company.text(reply)
         assert len(api.from_app(asked.channel)) == 1
+
+
+async def test_stopping_leaves_no_half_answer_to_whoever_joined_meanwhile(
+    tmp_path: Path, api: SlackApi, redis_url: str
+) -> None:
+    model = HalfwayModel()
+    async with a_slack_company(tmp_path, api, redis_url, model=model) as company:
+        await company.knows(VALVE)
+        asked = await api.mention("U1", "CENG", "At what pressure does the valve open?")
+        await model.is_halfway.wait()
+        await api.until(lambda: "42 bar" in str(api.from_app("CENG")) or None)
+        (message,) = api.from_app("CENG")
+
+        await api.join("UG", "CENG")
+        await api.stop_pressed("U1", message)
+
+        reply = await company.answered(asked)
+        await company.settled()
+        assert "42 bar" not in company.text(reply)
+        assert "Stopped." in company.text(reply)
+
+
+async def test_forgetting_me_leaves_no_word_of_mine_in_redis(company: SlackCompany) -> None:
+    asked = await company.api.direct_message("U1", "How many zebra days of annual leave?")
+    await company.reply(asked.channel)
+    await company.settled()
+
+    forget = await company.api.direct_message("U1", "forget me")
+    await company.reply(asked.channel, after=forget.ts)
+    await company.settled()
+
+    redis = company.conversations.redis
+    assert redis is not None
+    held = [str(key) async for key in redis.scan_iter("*")]
+    for key in list(held):
+        if await redis.type(key) == "string":
+            held.append(str(await redis.get(key)))
+        if await redis.type(key) == "hash":
+            held.append(str(await redis.hgetall(key)))
+    assert "zebra" not in str(held)
+
+
+async def test_a_copy_answers_what_was_asked(company: SlackCompany) -> None:
+    await company.knows(
+        a_document(
+            "The valve closes at 17 bar.", id="eng/closes", acl=an_acl(ENG), title="Closing"
+        ),
+        VALVE,
+    )
+    first = await company.api.mention("U1", "CDEAL", "At what pressure does the valve open?")
+    await company.reply("CDEAL", first.ts, to="U1")
+    again = await company.api.mention("U1", "CDEAL", "and when does it close?", thread_ts=first.ts)
+    own = await company.reply("CDEAL", first.ts, to="U1", after=again.ts)
+
+    await company.api.action(own, "shifu_copy")
+
+    copy = await company.reply(company.api.dm("U1"))
+    assert "17 bar" in company.text(copy)
 
 
 async def test_a_file_that_comes_with_a_question_answers_it(company: SlackCompany) -> None:

@@ -20,6 +20,9 @@ LEAVE = a_document(
 VALVE = a_document(
     "The pressure valve opens at 42 bar.", id="eng/valve", acl=an_acl(ENG), title="Pressure valve"
 )
+OVERVIEW = a_document(
+    "What the eng group looks after.", id="eng/overview", acl=an_acl(ENG), title="Valves of eng"
+)
 QUESTION = "At what pressure does the valve open?"
 
 
@@ -33,7 +36,7 @@ async def api() -> AsyncIterator[SlackApi]:
 @pytest.fixture
 async def company(tmp_path: Path, api: SlackApi, redis_url: str) -> AsyncIterator[SlackCompany]:
     async with a_slack_company(tmp_path, api, redis_url, follow_channels=["CENG"]) as company:
-        await company.knows(LEAVE, VALVE)
+        await company.knows(LEAVE, VALVE, OVERVIEW)
         yield company
 
 
@@ -76,18 +79,28 @@ class TestCommands:
 
         assert "/ask" in str(delivery.answer)
 
-    @pytest.mark.parametrize("word", ["help", "", "sources", "status", "language zh", "說明"])
+    @pytest.mark.parametrize(
+        ("word", "told"),
+        [
+            ("help", "/ask QUESTION"),
+            ("", "/shifu forget me"),
+            ("sources", "3 documents"),
+            ("status", "Documents: reachable"),
+            ("language zh", "中文"),
+            ("說明", "/ask 問題"),
+            ("report It is 43.", "administrators"),
+            ("nonsense", "no command"),
+        ],
+    )
     async def test_shifu_tells_and_does_what_it_is_asked(
-        self, company: SlackCompany, word: str
+        self, company: SlackCompany, word: str, told: str
     ) -> None:
         await company.api.command("U1", "CGEN", "/shifu", word)
 
-        answer = await company.api.until(
-            lambda: next((m for m in company.api.from_app("CGEN") if m.ephemeral_to == "U1"), None)
-        )
-        assert answer.ephemeral_to == "U1"
+        await company.api.until(lambda: _private_with(company, "CGEN", told))
         await company.settled()
-        assert all(m.ephemeral_to == "U1" for m in company.api.from_app("CGEN"))
+        posted = company.api.from_app("CGEN")
+        assert [m.ephemeral_to for m in posted] == ["U1", "U1"]
 
     async def test_the_language_that_is_set_holds_from_then_on(self, company: SlackCompany) -> None:
         await company.api.command("U1", "CGEN", "/shifu", "language zh")
@@ -170,16 +183,37 @@ class TestButtons:
         await company.api.action(answer, "shifu_share")
         view = await modal(company.api, "Share in channel")
         await company.api.submit_view(view)
+        question = await company.api.until(lambda: _shared_question(company, "CENG"))
+        await company.api.close_view(await modal(company.api, "stands in the channel"))
         await company.api.action(answer, "shifu_share")
         again = await modal(company.api, "Share in channel")
         await company.api.submit_view(again)
 
-        question = await company.api.until(lambda: _shared_question(company, "CENG"))
+        await modal(company.api, "already")
         shared = await company.reply("CENG", question.ts, after=question.ts)
         assert "42 bar" in company.text(shared)
         await company.settled()
         public = [m for m in company.api.from_app("CENG") if m.ephemeral_to is None]
         assert public == [question, shared]
+
+    async def test_sharing_where_the_bot_is_not_says_how_and_works_then(
+        self, company: SlackCompany
+    ) -> None:
+        company.api.channel("CALIEN", "alien", "private", ["U1", "U2"], with_app=False)
+        await company.api.command("U1", "CALIEN", "/ask", QUESTION)
+        answer = await company.api.until(lambda: _with(company, "CALIEN", "42 bar"))
+        await company.api.action(answer, "shifu_share")
+        await company.api.submit_view(await modal(company.api, "Share in channel"))
+        view = await modal(company.api, "/invite")
+        await company.api.close_view(view)
+
+        await company.api.join("UBOT", "CALIEN")
+        await company.api.action(answer, "shifu_share")
+        await company.api.submit_view(await modal(company.api, "Share in channel"))
+
+        question = await company.api.until(lambda: _shared_question(company, "CALIEN"))
+        shared = await company.reply("CALIEN", question.ts, after=question.ts)
+        assert "42 bar" in company.text(shared)
 
     async def test_asking_why_of_somebody_elses_answer_tells_nothing(
         self, company: SlackCompany
@@ -207,6 +241,17 @@ class TestModals:
         reply = await company.reply(company.api.dm("U1"))
         assert "42 bar" in company.text(reply)
 
+    async def test_a_suggestion_of_the_home_tab_is_answered_in_person(
+        self, company: SlackCompany
+    ) -> None:
+        await company.api.home_opened("U1", "home")
+        view = await company.api.until(lambda: company.api.home("U1"))
+
+        await company.api.action(view, "shifu_home_suggestion0")
+
+        reply = await company.reply(company.api.dm("U1"))
+        assert "eng group looks after" in company.text(reply)
+
     async def test_a_message_that_is_worth_keeping_waits_for_review(
         self, company: SlackCompany
     ) -> None:
@@ -216,6 +261,7 @@ class TestModals:
 
         await company.api.submit_view(view, {"title": "Pump"})
 
+        await modal(company.api, "waits for review")
         (submission,) = await company.conversations.review.waiting(limit=5)
         assert (submission.title, submission.text) == ("Pump", "Bleed the pump before each start.")
         assert submission.permalink
@@ -254,11 +300,6 @@ class TestHome:
             lambda: len(company.api.from_app(company.api.dm("U1"))) == 2 or None
         )
         await company.settled()
-        (person,) = [
-            p for p in await company.conversations.directory.people() if p.name == "Ann Lin"
-        ]
-        assert person.company_id == "ann"
-        await company.api.home_opened("U1", "home")
         home = await company.api.until(lambda: company.api.home("U1"))
         await company.api.until(lambda: QUESTION not in company.api.text_of_view(home) or None)
 
@@ -277,8 +318,16 @@ class TestAgentSurface:
         prompts = await company.api.until(lambda: company.api.prompts or None)
 
         titles = [prompt["title"] for prompt in prompts[-1]["prompts"]]
-        assert 1 <= len(titles) <= 4
-        assert "What can you do?" in titles
+        assert titles == ["Valves of eng", "What may I ask about?", "What can you do?"]
+
+    async def test_it_suggests_nothing_that_the_person_may_not_read(
+        self, company: SlackCompany
+    ) -> None:
+        await company.api.home_opened("U3", "messages")
+
+        prompts = await company.api.until(lambda: company.api.prompts or None)
+
+        assert "Valves of eng" not in str(prompts)
 
     async def test_a_follow_up_needs_no_thread(self, company: SlackCompany) -> None:
         await company.api.direct_message("U1", QUESTION)
@@ -326,6 +375,22 @@ class TestThreadsThatGoOn:
 
         await company.settled()
         assert len(company.api.from_app("CENG", asked.ts)) == 1
+
+    async def test_whoever_mentions_the_bot_may_tell_it_to_stop(
+        self, company: SlackCompany
+    ) -> None:
+        company.api.sends_channel_messages = True
+        asked = await company.api.mention("U1", "CENG", QUESTION)
+        await company.answered(asked)
+
+        await company.api.mention("U2", "CENG", "stop", thread_ts=asked.ts)
+        told = await company.api.until(lambda: _private_with(company, "CENG", "I say no more"))
+        await company.api.message("U1", "CENG", QUESTION, thread_ts=asked.ts)
+
+        assert told.ephemeral_to == "U2"
+        await company.settled()
+        public = [m for m in company.api.from_app("CENG", asked.ts) if m.ephemeral_to is None]
+        assert len(public) == 1
 
     async def test_elsewhere_nothing_is_answered_without_a_mention(
         self, company: SlackCompany

@@ -217,12 +217,9 @@ class TestAnswer:
         assert shown(half).blocks == [{"type": "markdown", "text": "Press **reset** [1]."}]
 
     def test_what_nobody_may_rate_has_no_buttons(self) -> None:
-        notice = Reply(ReplyKind.NOTICE, "Please wait.", EN, suggestions=("How long?",))
+        notice = Reply(ReplyKind.NOTICE, "Please wait.", EN)
 
-        blocks = shown(notice).blocks
-
-        assert [block["type"] for block in blocks] == ["markdown", "actions"]
-        assert blocks[1]["elements"][0]["value"] == "How long?"
+        assert [block["type"] for block in shown(notice).blocks] == ["markdown"]
 
     def test_a_shared_answer_stands_below_its_question(self) -> None:
         blocks = shown(an_answer(), asked="How do I <!channel> reset?").blocks
