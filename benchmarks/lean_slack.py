@@ -1,4 +1,4 @@
-"""Just enough of Slack to measure against: it checks nothing, and knows when each event was acknowledged and each call came."""
+"""Just enough of Slack to measure against: it checks nothing, and notes when acknowledgements and calls come."""
 
 import asyncio
 import hashlib
@@ -50,6 +50,7 @@ class LeanSlack:
         self._ids = count(1)
         self._last_ts = 0
         self._socket: web.WebSocketResponse | None = None
+        self._has_socket = asyncio.Event()
         self._waiting: dict[str, asyncio.Future[None]] = {}
         self._runner: web.AppRunner | None = None
         self._client: aiohttp.ClientSession | None = None
@@ -65,14 +66,14 @@ class LeanSlack:
         self._client = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
 
     async def stop(self) -> None:
-        assert self._runner is not None and self._client is not None
+        assert self._runner is not None
+        assert self._client is not None
         await self._client.close()
         await self._runner.cleanup()
 
     async def connected(self) -> None:
         async with asyncio.timeout(_ACK_PATIENCE_S):
-            while self._socket is None or self._socket.closed:
-                await asyncio.sleep(0.05)
+            await self._has_socket.wait()
 
     def next_ts(self) -> str:
         self._last_ts = max(time.time_ns() // 1000, self._last_ts + 1)
@@ -118,7 +119,7 @@ class LeanSlack:
     async def by_socket(self, payload: Json, *, retry: int = 0) -> float:
         assert self._socket is not None
         id = f"env{next(self._ids)}"
-        envelope = {"envelope_id": id, "type": "events_api", "payload": payload}
+        envelope: Json = {"envelope_id": id, "type": "events_api", "payload": payload}
         envelope |= {"accepts_response_payload": False, "retry_attempt": retry, "retry_reason": ""}
         text = json.dumps(envelope)
         answered = self._waiting[id] = asyncio.get_running_loop().create_future()
@@ -139,6 +140,7 @@ class LeanSlack:
         await socket.prepare(request)
         await socket.send_json({"type": "hello", "num_connections": 1, "debug_info": {}})
         self._socket = socket
+        self._has_socket.set()
         async for message in socket:
             if message.type is WSMsgType.TEXT:
                 id = json.loads(message.data).get("envelope_id", "")

@@ -31,7 +31,7 @@ class State(Protocol):
     async def save_preferences(self, user: UserRef, preferences: Preferences) -> None: ...
 
     async def allow(self, key: str, *, limit: int, per_s: int) -> bool:
-        """Count one use of *key*; False when it is more than *limit* within *per_s* seconds."""
+        """Count one use of *key*; False, and not counted, when it is more than *limit* within *per_s* seconds."""
         ...
 
     async def save_feedback(self, feedback: Feedback) -> None:
@@ -89,8 +89,9 @@ class InMemoryState:
     async def allow(self, key: str, *, limit: int, per_s: int) -> bool:
         now = self._clock()
         uses = [at for at in self._uses.get(key, []) if now - at < per_s]
-        self._uses[key] = [*uses, now]
-        return len(uses) < limit
+        is_allowed = len(uses) < limit
+        self._uses[key] = [*uses, now] if is_allowed else uses
+        return is_allowed
 
     async def save_feedback(self, feedback: Feedback) -> None:
         key = (feedback.feedback_id, feedback.user.tenant, feedback.user.id)

@@ -118,18 +118,21 @@ class SlackAsking:
 
     async def leave(self, said: SlackMessage, *, is_addressed: bool) -> bool:
         """
-        Say no more in that thread until mentioned.
+        Say no more in that thread until mentioned; False if there is nothing to say to that.
 
         Args:
             is_addressed: The bot was mentioned. Else the words are for it only from somebody who has
-                asked it here: False for others.
+                asked it here.
         """
-        key = self.conversation_of(said).key
+        key, event_id = self.conversation_of(said).key, message_event(said.channel, said.ts)
         async with asyncio.timeout(ACCEPT_TIMEOUT_S):
             known = await self._threads.find(key) or Participation()
             if not is_addressed and said.sender.user not in known.askers:
                 return False
-            await self._threads.keep(key, replace(known, is_quiet=True))
+            # The mention and the message are two events.
+            if known.is_quiet and known.last_event == event_id:
+                return False
+            await self._threads.keep(key, replace(known, is_quiet=True, last_event=event_id))
         return True
 
     async def whisper(

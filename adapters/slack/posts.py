@@ -109,9 +109,8 @@ class Posts:
                 raise
             _note_refused(error)
             posted = await client.chat_postMessage(text=shown.plain, **arguments)
-        ts = str(posted["ts"])
-        self._shown(place, ts)
-        return ts
+        # Its first change need not wait: what is paced is changes.
+        return str(posted["ts"])
 
     async def show_meanwhile(
         self, client: AsyncWebClient, place: Place, ts: str, shown: Rendered

@@ -81,6 +81,14 @@ class StateContract:
 
         assert sum(allowed) == 5
 
+    async def test_what_is_refused_is_not_counted(self, state: State) -> None:
+        allowed = 0
+        for _ in range(25):
+            allowed += await state.allow("ann", limit=2, per_s=1)
+            await asyncio.sleep(0.1)
+
+        assert allowed >= 4
+
     async def test_a_later_word_replaces_the_same_persons_earlier_one(self, state: State) -> None:
         later = some_feedback(Rating.UNHELPFUL, minute=5)
         others = some_feedback(user="ben", minute=3)

@@ -336,6 +336,22 @@ async def test_a_rate_limited_workspace_gets_every_answer_in_one_message(
     assert len(company.api.from_app("CGEN")) == 8
 
 
+async def test_a_slack_that_wants_an_hour_is_not_asked_again_and_again(
+    tmp_path: Path, api: SlackApi, redis_url: str
+) -> None:
+    model = TellingModel()
+    async with a_slack_company(tmp_path, api, redis_url, model=model) as company:
+        await company.knows(LEAVE)
+        for method in ("chat.stopStream", "chat.update", "chat.postMessage"):
+            api.rate_limit(method, per_minute=0, retry_after_s=3600)
+
+        await api.mention("U1", "CGEN", "How many days of annual leave?")
+
+        await api.until(lambda: api.calls("chat.stopStream") or None)
+        await asyncio.sleep(5)
+        assert len(model.asked) == 1
+
+
 async def test_slack_being_down_for_a_while_loses_nothing(company: SlackCompany) -> None:
     asked = await company.api.mention("U1", "CGEN", "How many days of annual leave?")
     await company.answered(asked)

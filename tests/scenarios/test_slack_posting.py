@@ -267,7 +267,8 @@ class TestWithoutStreaming:
         message = await in_steps(stage, SEARCHING, HALF, replace(HALF, text=WHOLE), ANSWER)
 
         assert words_of(message) == WHOLE
-        assert len(stage.api.calls("chat.update")) == 1
+        # What comes right after the post is the first change, and waits for nothing.
+        assert len(stage.api.calls("chat.update")) == 2
 
     async def test_a_message_that_may_not_be_changed_any_more_is_replaced(
         self, stage: SlackStage
