@@ -322,7 +322,8 @@ def test_doctor_says_what_is_missing(tmp_path: Path) -> None:
 
     assert ended.returncode == 1
     found = {finding["part"]: finding for finding in json.loads(ended.stdout)}
-    assert list(found) == ["state folder", "documents", "model", "directory", "redis", "queue"]
+    parts = ["state folder", "documents", "model", "directory", "redis", "queue", "slack"]
+    assert list(found) == parts
     assert found["state folder"]["is_ok"] is True
     assert found["documents"]["is_ok"] is False
     assert "shifu ingest PATH" in found["documents"]["text"]
@@ -330,6 +331,8 @@ def test_doctor_says_what_is_missing(tmp_path: Path) -> None:
     assert "SHIFU_MODEL__BASE_URL" in found["model"]["text"]
     assert found["directory"]["is_ok"] is False
     assert "people.yaml" in found["directory"]["text"]
+    assert found["slack"]["is_ok"] is None
+    assert "docs/slack.md" in found["slack"]["text"]
 
 
 def test_a_wrong_setting_is_named_with_an_example(tmp_path: Path) -> None:
