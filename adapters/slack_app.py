@@ -34,6 +34,7 @@ from adapters.slack.permissions import scopes
 from adapters.slack.prompts import Prompts
 from adapters.slack.redis_login_states import RedisLoginStates
 from adapters.slack.redis_thread_ledger import RedisThreadLedger
+from adapters.slack.sharing import ShareRoutes
 from adapters.slack.shortcuts import ShortcutRoutes
 from adapters.slack.surroundings import SlackSurroundings
 from adapters.slack.thread_ledger import InMemoryThreadLedger, ThreadLedger
@@ -209,9 +210,8 @@ def _adapter(
             follow_channels=settings.slack.follow_channels,
         ),
         commands=CommandRoutes(asking, languages),
-        actions=ActionRoutes(
-            asking, clients, languages, slack.origins, state, answers, tenant=tenant
-        ),
+        actions=ActionRoutes(asking, clients, languages, state, answers, tenant=tenant),
+        sharing=ShareRoutes(asking, clients, languages, slack.origins, answers, tenant=tenant),
         shortcuts=ShortcutRoutes(
             asking, clients, languages, state, records, conversations.review, tenant=tenant
         ),

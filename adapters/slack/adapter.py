@@ -21,6 +21,7 @@ from adapters.slack.commands import CommandRoutes
 from adapters.slack.events import EventRoutes
 from adapters.slack.home import HomeTab
 from adapters.slack.manifest import EVENTS_PATH
+from adapters.slack.sharing import ShareRoutes
 from adapters.slack.shortcuts import ShortcutRoutes
 
 log = structlog.get_logger()
@@ -52,6 +53,7 @@ class SlackAdapter:
         events: EventRoutes,
         commands: CommandRoutes,
         actions: ActionRoutes,
+        sharing: ShareRoutes,
         shortcuts: ShortcutRoutes,
         home: HomeTab,
         authorize: Authorize,
@@ -60,7 +62,7 @@ class SlackAdapter:
     ) -> None:
         self._client = client
         self._has_secret = bool(signing_secret)
-        self._routes = (events, commands, actions, shortcuts, home)
+        self._routes = (events, commands, actions, sharing, shortcuts, home)
         self._bolt = AsyncApp(
             name="shifu",
             logger=_silent("shifu.slack.bolt"),

@@ -80,13 +80,14 @@ def message_in(body: Payload) -> SlackMessage | None:
     if not is_of_person or sender is None or not channel or not ts:
         return None
     thread_ts = _text(event.get("thread_ts"))
+    kind = _text(event.get("channel_type"))
     return SlackMessage(
         sender=sender,
         channel=SlackChannelId(sender.home, channel),
         ts=ts,
         thread_ts=thread_ts if thread_ts != ts else "",
         text=_text(event.get("text")),
-        is_direct=event.get("channel_type") == "im",
+        is_direct=kind == "im" or (not kind and channel.startswith("D")),
         files=tuple(attachments_of(event.get("files"))),
         looking_at=hints(event.get("app_context"), sender.home),
         action_token=_text(

@@ -43,6 +43,24 @@ def test_the_root_of_a_thread_is_no_reply_in_it() -> None:
 
 
 @pytest.mark.parametrize(
+    ("changes", "is_direct"),
+    [
+        ({"type": "message", "channel_type": "im", "channel": "D1"}, True),
+        ({"type": "message", "channel": "D1"}, True),
+        ({"type": "message", "channel_type": "mpim", "channel": "G1"}, False),
+        ({"channel": "C1"}, False),
+    ],
+)
+def test_only_what_is_said_to_the_bot_alone_is_direct(
+    changes: dict[str, Any], is_direct: bool
+) -> None:
+    said = message_in(an_event(**changes))
+
+    assert said is not None
+    assert said.is_direct is is_direct
+
+
+@pytest.mark.parametrize(
     "changes",
     [
         {"bot_id": "B1"},
