@@ -308,10 +308,14 @@ async def working(
     *,
     jobs: Mapping[str, Handler],
     schedules: Sequence[Schedule],
+    idle_wait_s: float = 1.0,
 ) -> AsyncIterator[asyncio.Task[None]]:
     """
     Meanwhile, what is in the inbox is answered and done, in the task that is given: should it end,
     that is a failure. Afterwards what is at work is finished, or put back for whoever comes next.
+
+    Args:
+        idle_wait_s: How long one look at an empty inbox takes; the end waits for the last one.
     """
     inbox, channels = conversations.inbox, conversations.channels
     worker = Worker(
@@ -324,6 +328,7 @@ async def working(
         },
         slots=settings.work.slots,
         max_tries=settings.work.max_tries,
+        idle_wait_s=idle_wait_s,
     )
     running = asyncio.create_task(_together(worker.run(), Scheduler(inbox, schedules).run()))
     try:

@@ -148,7 +148,13 @@ async def a_slack_company(
         await running.enter_async_context(events)
         jobs = slack_jobs(settings, knowledge, conversations, conversations.slack)
         await running.enter_async_context(
-            working(settings, conversations, jobs=jobs, schedules=schedules(settings))
+            working(
+                settings,
+                conversations,
+                jobs=jobs,
+                schedules=schedules(settings),
+                idle_wait_s=0.05,
+            )
         )
         if http:
             port = runner.addresses[0][1]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bot import texts
 from bot.channel import Posted, RecordingChannel
 from bot.errors import ChannelUnavailable
 from bot.messages import ConversationRef, MessageRef, Reply, ReplyKind, UserRef
@@ -306,7 +307,7 @@ class TestMemory:
 
         told = await company.told("forget")
 
-        assert told == "I have forgotten this conversation."
+        assert told == texts.FORGOTTEN_ALONE[Language.ENGLISH]
         assert (await company.state.load_session(dm("ann").key)).turns == ()
 
     async def test_a_private_turn_is_never_part_of_a_public_one(self, tmp_path: Path) -> None:
