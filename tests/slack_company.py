@@ -19,8 +19,9 @@ from bot.answering import Answerer
 from bot.redis_client import close_redis, open_redis
 from retrieval.models import LanguageModel
 from retrieval.pipeline import AnswerPipeline
-from retrieval.store import ChunkStore, InMemoryStore
+from retrieval.store import ChunkStore
 from retrieval.types import IndexedDocument
+from tests import engines
 from tests.builders import TENANT
 from tests.fakes.slack_api import Message, SlackApi
 
@@ -131,7 +132,7 @@ async def a_slack_company(
             "slack": {"bot_token": "xoxb-1", "api_url": api.url, **way, **slack},
         }
     )
-    store = store or InMemoryStore()
+    store = store or engines.current.store(None)
     pipeline = AnswerPipeline(store, embedder=None, model=model)
     knowledge = Knowledge(store, None, model, pipeline, Answerer(pipeline, store, model))
     await _empty(redis_url)
