@@ -29,6 +29,8 @@ log = structlog.get_logger()
 
 MAX_FILES = 5
 MAX_FILE_BYTES = 10 * 1024 * 1024
+MAX_TEXT_FILE_BYTES = 512 * 1024
+"""Read of one whose content is text: more would be cut anyway, and hostile markup costs seconds a megabyte."""
 MAX_TEXT_BYTES = 200_000
 """Of all files of a message together."""
 
@@ -55,7 +57,8 @@ _PLAIN_TEXT = """
 """
 _PLAIN_TEXT_ENDINGS = frozenset(_PLAIN_TEXT.split())
 
-_converting = threading.BoundedSemaphore(8)
+_PACKED = frozenset({".pdf", ".docx", ".xlsx", ".xlsm", ".pptx", ".pptm"})
+_converting = threading.BoundedSemaphore(4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +174,9 @@ def _chunks(name: str, ending: str, raw: bytes) -> tuple[tuple[Chunk, ...], bool
     The text in passages that are granted to nobody: whoever reads the message they came with may
     see them, and no rule of ours could tell who that will be tomorrow.
     """
+    beginning = raw if ending in _PACKED else _beginning(raw)
     try:
-        markdown, _ = redact(text_of(f"attachment{ending}", raw))
+        markdown, _ = redact(text_of(f"attachment{ending}", beginning))
     except HoldsNoText as error:
         raise AttachmentUnreadable(Unreadable.NO_TEXT) from error
     except IsLocked as error:
@@ -198,7 +202,17 @@ def _chunks(name: str, ending: str, raw: bytes) -> tuple[tuple[Chunk, ...], bool
     chunks = split(document, kept).chunks
     if not chunks:
         raise AttachmentUnreadable(Unreadable.NO_TEXT)
-    return chunks, len(kept) < len(markdown)
+    return chunks, len(kept) < len(markdown) or len(beginning) < len(raw)
+
+
+def _beginning(raw: bytes) -> bytes:
+    """Cut at the end of a line if there is one, so as not to cut a character."""
+    if len(raw) <= MAX_TEXT_FILE_BYTES:
+        return raw
+    end = raw.rfind(b"\n", 0, MAX_TEXT_FILE_BYTES)
+    if end > 0:
+        return raw[:end]
+    return raw[:MAX_TEXT_FILE_BYTES].decode(errors="ignore").encode()
 
 
 def _fitting(chunks: Sequence[Chunk], room: int) -> tuple[Chunk, ...]:

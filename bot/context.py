@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -137,10 +137,10 @@ async def _earlier(surroundings: Surroundings, message: IncomingMessage) -> tupl
     kept: list[Said] = []
     room = _MOST_SAID_CHARACTERS
     for one in reversed(said[-_MOST_SAID:]):
-        if len(one.text) > room:
+        if kept and len(one.text) > room:
             break
-        room -= len(one.text)
-        kept.append(one)
+        kept.append(replace(one, text=one.text[:room]))
+        room -= len(kept[-1].text)
     return tuple(reversed(kept))
 
 

@@ -17,7 +17,7 @@ from bot.context import ContextReader, TurnContext
 from bot.delivery import Delivery
 from bot.errors import StateUnavailable, TryLater
 from bot.memory import Memory, private_key, shared_key
-from bot.messages import ConversationKind, IncomingMessage, Reply, ReplyKind, Turn
+from bot.messages import ConversationKind, IncomingMessage, Reply, ReplyKind, Session, Turn
 from bot.preferences import Languages, language_of_message
 from bot.recording import Recorder, answer_id
 from bot.state import State
@@ -167,7 +167,14 @@ class ConversationManager:
             return
         await memory.save(key, session.with_turn(_turn(answered, message)))
         took_s = time.perf_counter() - started
-        await self._recorder.note(message, answered, own, is_private=True, took_s=took_s)
+        await self._recorder.note(
+            message,
+            answered,
+            own,
+            standalone=_own_words(answered, message, session),
+            is_private=True,
+            took_s=took_s,
+        )
         id = answer_id(message, is_private=True)
         await reply.show(Reply.of(answered.answer, feedback_id=id))
 
@@ -290,7 +297,14 @@ class ConversationManager:
         await self._require_same_readers(message, audience, answered.chunk_ids)
         await memory.save(key, session.with_turn(_turn(answered, message)))
         took_s = time.perf_counter() - started
-        await self._recorder.note(message, answered, audience, is_private=False, took_s=took_s)
+        await self._recorder.note(
+            message,
+            answered,
+            audience,
+            standalone=_own_words(answered, message, session),
+            is_private=False,
+            took_s=took_s,
+        )
         notices = [
             answered.answer.notice,
             *context.notices(language),
@@ -344,6 +358,14 @@ def _worded(message: IncomingMessage) -> IncomingMessage:
 
 def notice(text: str, language: Language) -> Reply:
     return Reply(ReplyKind.NOTICE, text, language)
+
+
+def _own_words(answered: Answered, message: IncomingMessage, session: Session) -> str:
+    """The stand-alone question; empty if others may have supplied something of it."""
+    is_own = all(turn.asker == message.user for turn in session.turns)
+    if message.borrowed or (not is_own and answered.topic != message.text):
+        return ""
+    return answered.topic
 
 
 def _turn(answered: Answered, message: IncomingMessage) -> Turn:

@@ -1,5 +1,7 @@
 """Forgetting: what is kept of a conversation, or of a person, is removed where and when nobody writes to it."""
 
+from dataclasses import replace
+
 from bot.errors import TryLater, WrittenByAnotherVersion
 from bot.inbox import Inbox
 from bot.memory import private_key, shared_key
@@ -76,6 +78,10 @@ class Forgetting:
         """What *user* asked, out of a session that nobody else uses meanwhile."""
         session = await self._state.load_session(key)
         left = session.without_turns_of(user)
+        if left != session:
+            # Others' later questions may have taken words of those that go.
+            turns = tuple(replace(turn, standalone=turn.question) for turn in left.turns)
+            left = replace(left, turns=turns)
         if not left.turns:
             await self._state.forget_session(key)
         elif left != session:

@@ -32,10 +32,16 @@ class Recorder:
         answered: Answered,
         readers: AudienceScope,
         *,
+        standalone: str,
         is_private: bool,
         took_s: float,
     ) -> None:
-        """Never fails: an answer is worth more than the record of it."""
+        """
+        Never fails: an answer is worth more than the record of it.
+
+        Args:
+            standalone: Nothing but the asker's own words.
+        """
         answer = answered.answer
         # What came with the question is kept nowhere, so there is nothing to point at.
         cited = {c.chunk.id: c.number for c in answer.citations if not c.chunk.is_transient}
@@ -61,7 +67,7 @@ class Recorder:
             prompt_tokens=usage.prompt_tokens if usage else 0,
             completion_tokens=usage.completion_tokens if usage else 0,
             took_s=took_s,
-            standalone="" if message.borrowed else answered.topic,
+            standalone=standalone,
         )
         try:
             await self._records.save(record)

@@ -22,7 +22,7 @@ from adapters.slack.client import (
 from adapters.slack.ids import SlackChannelId, SlackPerson, is_whisper
 from adapters.slack.once import Once, Posted
 from adapters.slack.origins import Origin, Origins
-from adapters.slack.posts import GONE, UPDATE_INTERVAL_S, Place, Posts
+from adapters.slack.posts import GONE, NOT_THERE, UPDATE_INTERVAL_S, Place, Posts
 from adapters.slack.render import MAX_CHARACTERS, Rendered, Surface, rendered
 from adapters.slack.sessions import Sessions
 from adapters.slack.streams import APPEND_INTERVAL_S, Shown, Streams
@@ -139,9 +139,10 @@ class SlackChannel:
         try:
             posted = await self._begin_there(client, known, reply, to)
         except SlackApiError as error:
-            if slack_error(error) not in GONE:
+            if slack_error(error) not in GONE | NOT_THERE:
                 raise
-            # The question was deleted, and with it the thread: nobody waits for an answer.
+            # The thread was deleted, or the bot removed: there is no place any more to answer in.
+            log.warning("slack.no_place_to_answer", error=slack_error(error))
             return Posted(_GONE + event_id, known.place.key, "")
         self._remember(posted, known)
         if origin is not None and _has_session(to, known.place):

@@ -317,6 +317,14 @@ class TestAFileThatCannotBeRead:
         assert posted.final.band is Band.ANSWERED
         assert "only the beginning of long.txt" in (posted.final.notice or "")
 
+    async def test_of_hostile_markup_holds_up_nobody(self, tmp_path: Path) -> None:
+        hostile = CONTRACT + "\n" + "<" * (9 * 2**20)
+        company = Company(tmp_path, surroundings=holding(evil_html=hostile))
+
+        (posted,) = await company.received(with_files("Summarise this.", "evil.html"))
+
+        assert "evil.html" in (posted.final.notice or "")
+
     async def test_has_a_name_that_leads_nowhere(self, tmp_path: Path) -> None:
         name = "[click](https://evil.example/x) <b>\u202egnp.exe\n[1].md"
         surroundings = InMemorySurroundings(files={f"F-{name}": CONTRACT.encode()})

@@ -273,6 +273,33 @@ async def test_forgetting_me_leaves_no_word_of_mine_in_redis(company: SlackCompa
     assert "zebra" not in str(held)
 
 
+async def test_forgetting_me_takes_my_words_out_of_what_others_asked_after_me(
+    company: SlackCompany,
+) -> None:
+    await company.knows(VALVE)
+    first = await company.api.mention("U1", "CENG", "At what zebra pressure does the valve open?")
+    await company.answered(first)
+    then = await company.api.mention("U2", "CENG", "and when does it close?", thread_ts=first.ts)
+    await company.reply("CENG", first.ts, after=then.ts)
+    await company.settled()
+
+    forget = await company.api.direct_message("U1", "forget me")
+    await company.reply(forget.channel)
+    await company.settled()
+
+    assert "zebra" not in await _everything_in(company.conversations.redis)
+
+
+async def test_a_bot_that_was_removed_does_not_try_for_ever(company: SlackCompany) -> None:
+    for method in ("chat.startStream", "chat.postMessage"):
+        company.api.fail(method, times=100, error="not_in_channel")
+
+    await company.api.mention("U1", "CGEN", "How many days of annual leave?")
+
+    await company.settled()
+    assert not company.api.from_app("CGEN")
+
+
 async def test_a_copy_answers_what_was_asked(company: SlackCompany) -> None:
     await company.knows(
         a_document(

@@ -106,6 +106,14 @@ async def test_of_a_long_thread_the_end_counts() -> None:
     assert [one.text[0] for one in of_long.earlier] == ["b", "c"]
 
 
+async def test_a_single_message_of_great_length_counts_with_its_beginning() -> None:
+    long = said("a" * 9_000)
+
+    context = await read(mid_thread("And that?"), InMemorySurroundings(said={ROOM.key: long}))
+
+    assert [len(one.text) for one in context.earlier] == [4_000]
+
+
 async def test_a_platform_that_does_not_answer_is_done_without(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
