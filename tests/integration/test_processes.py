@@ -148,3 +148,16 @@ async def test_an_operator_sees_retries_and_drops_what_was_given_up(
         assert "body" not in listed
         assert (dropped, retried) == ("dropped\n", "1 put back\n")
         assert (state.waiting, state.dead) == (1, 0)
+
+
+async def test_a_redis_that_takes_nothing_more_is_not_ready_however_often_one_asks(
+    tmp_path: Path, redis: Server, client: aiohttp.ClientSession
+) -> None:
+    async with Site(tmp_path, redis) as site:
+        page = await site.start(client, "serve")
+        assert await page.is_ready(client)
+
+        redis.client().config_set("maxmemory", "1")
+
+        assert not await page.is_ready(client)
+        assert not await page.is_ready(client)
