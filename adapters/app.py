@@ -256,6 +256,7 @@ async def open_conversations(
             questions_per_minute=settings.questions_per_minute,
         )
         queue = TurnQueue(inbox, channels, languages, busy_above=settings.work.busy_above)
+        open_things.push_async_callback(queue.close)
         yield Conversations(
             directory,
             state,

@@ -92,7 +92,9 @@ class TurnQueue:
     async def close(self) -> None:
         """Say what is still to be said, for a moment."""
         if self._telling:
-            await asyncio.wait(set(self._telling), timeout=_TELLING_S)
+            _, late = await asyncio.wait(set(self._telling), timeout=_TELLING_S)
+            for telling in late:
+                telling.cancel()
 
     async def _say_stopped(
         self, event_id: str, conversation: ConversationRef, language: Language
