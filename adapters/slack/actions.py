@@ -62,7 +62,8 @@ class ActionRoutes:
 
     async def _rated(self, body: Body, ack: Ack) -> None:
         sender = sender_of_action(body)
-        word, _, answer_id = Press.of(body).value.partition(":")
+        press = Press.of(body)
+        word, _, answer_id = press.value.partition(":")
         if sender is None or word not in ("up", "down") or not answer_id:
             await ack()
             return
@@ -72,10 +73,10 @@ class ActionRoutes:
         await self._state.save_feedback(Feedback(answer_id, user, rating, datetime.now(UTC)))
         await ack()
         if rating is Rating.UNHELPFUL:
-            opening = self._open(sender, body, modals.feedback(answer_id, language))
+            opening = self._open(sender, press, modals.feedback(answer_id, language))
             self._background.start(opening, name="feedback")
         else:
-            thanks = self._tell(sender, body, THANKS_FOR_FEEDBACK[language])
+            thanks = self._tell(sender, press, THANKS_FOR_FEEDBACK[language])
             self._background.start(thanks, name="feedback")
 
     async def _commented(self, body: Body, ack: Ack) -> None:
@@ -106,41 +107,39 @@ class ActionRoutes:
         await ack()
         sender = sender_of_action(body)
         if sender is not None:
-            self._background.start(self._show_sources(sender, body), name="sources")
+            self._background.start(self._show_sources(sender, Press.of(body)), name="sources")
 
-    async def _show_sources(self, sender: Sender, body: Body) -> None:
+    async def _show_sources(self, sender: Sender, press: Press) -> None:
         language = await self._languages.of(sender)
         try:
-            found = await self._answers.sources(
-                Press.of(body).value, sender.person.ref(self._tenant)
-            )
+            found = await self._answers.sources(press.value, sender.person.ref(self._tenant))
         except ShifuError:
-            await self._tell(sender, body, NOT_ACCEPTED[language])
+            await self._tell(sender, press, NOT_ACCEPTED[language])
             return
         if found is None:
-            await self._tell(sender, body, NOT_KEPT[language])
+            await self._tell(sender, press, NOT_KEPT[language])
             return
         blocks = all_sources(found, language, now=datetime.now(UTC))
-        await self._tell(sender, body, NO_SOURCES_LEFT[language], blocks)
+        await self._tell(sender, press, NO_SOURCES_LEFT[language], blocks)
 
     async def _copy(self, body: Body, ack: Ack) -> None:
         """A private answer vanishes when Slack is loaded anew; in the direct message it stays."""
         await ack()
         sender = sender_of_action(body)
         if sender is not None:
-            self._background.start(self._send_copy(sender, body), name="copy")
+            self._background.start(self._send_copy(sender, Press.of(body)), name="copy")
 
-    async def _send_copy(self, sender: Sender, body: Body) -> None:
-        answer_id, language = Press.of(body).value, await self._languages.of(sender)
+    async def _send_copy(self, sender: Sender, press: Press) -> None:
+        language = await self._languages.of(sender)
         try:
-            record = await self._answers.own(answer_id, sender.person.ref(self._tenant))
+            record = await self._answers.own(press.value, sender.person.ref(self._tenant))
             if record is None or not record.standalone:
-                await self._tell(sender, body, NOT_KEPT[language])
+                await self._tell(sender, press, NOT_KEPT[language])
                 return
             await self._asking.in_direct_message(
                 sender,
                 record.standalone,
-                event_id=f"slack:copy:{answer_id}/{Press.of(body).moment}",
+                event_id=f"slack:copy:{press.value}/{press.moment}",
             )
             told = COPY_ON_ITS_WAY[language]
         except ShifuError as error:
@@ -149,17 +148,16 @@ class ActionRoutes:
         except SLACK_FAILURES as error:
             log.warning("slack.copy_failed", reason=what_failed(error))
             told = NOT_ACCEPTED[language]
-        await self._tell(sender, body, told)
+        await self._tell(sender, press, told)
 
-    async def _open(self, sender: Sender, body: Body, view: dict[str, Any]) -> None:
+    async def _open(self, sender: Sender, press: Press, view: dict[str, Any]) -> None:
         client = await self._clients.for_team(sender.team, home=sender.home)
-        await client.views_open(trigger_id=str(body.get("trigger_id")), view=view)
+        await client.views_open(trigger_id=press.trigger_id, view=view)
 
     async def _tell(
-        self, sender: Sender, body: Body, text: str, blocks: list[dict[str, Any]] | None = None
+        self, sender: Sender, press: Press, text: str, blocks: list[dict[str, Any]] | None = None
     ) -> None:
         """To the one who pressed, beside the message."""
-        press = Press.of(body)
         client = await self._clients.for_team(sender.team, home=sender.home)
         await client.chat_postEphemeral(
             channel=press.channel,

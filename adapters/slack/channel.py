@@ -12,6 +12,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack.client import (
+    NOT_THERE,
     SLACK_FAILURES,
     NotInstalled,
     SlackClients,
@@ -22,7 +23,7 @@ from adapters.slack.client import (
 from adapters.slack.ids import SlackChannelId, SlackPerson, is_whisper
 from adapters.slack.once import Once, Posted
 from adapters.slack.origins import Origin, Origins
-from adapters.slack.posts import GONE, NOT_THERE, UPDATE_INTERVAL_S, Place, Posts
+from adapters.slack.posts import GONE, UPDATE_INTERVAL_S, Place, Posts
 from adapters.slack.render import MAX_CHARACTERS, Rendered, Surface, rendered
 from adapters.slack.sessions import Sessions
 from adapters.slack.streams import APPEND_INTERVAL_S, Shown, Streams

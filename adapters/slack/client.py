@@ -17,6 +17,9 @@ TIMEOUT_S = 12.0
 SLACK_FAILURES = (SlackClientError, aiohttp.ClientError, OSError, TimeoutError)
 """What a call to Slack raises when it does not succeed, whoever is to blame."""
 
+NOT_THERE = frozenset({"not_in_channel", "channel_not_found", "is_archived"})
+"""Slack's codes for a channel that the bot is not in, or that is closed."""
+
 
 class NotInstalled(ShifuError):
     """The app has no token for this workspace, or one that is not valid any more."""

@@ -11,6 +11,7 @@ from adapters.slack.client import SlackClients
 from adapters.slack.home_view import LANGUAGE_VALUES, MAX_SUGGESTIONS, home_view
 from adapters.slack.incoming import Ack, Body, Sender, sender_of_action
 from adapters.slack.languages import SlackLanguages
+from adapters.slack.presses import Press
 from bot.messages import Preferences
 from bot.overview import Overviews
 from bot.state import State
@@ -70,12 +71,12 @@ class HomeTab:
     async def _suggested(self, body: Body, ack: Ack) -> None:
         """Asked and answered in the direct message."""
         await ack()
-        sender, action = sender_of_action(body), (body.get("actions") or [{}])[0]
-        if sender is not None and action.get("value"):
+        sender, press = sender_of_action(body), Press.of(body)
+        if sender is not None and press.value:
             asking = self._asking.in_direct_message(
                 sender,
-                str(action["value"]),
-                event_id=f"slack:home:{sender.home}/{sender.user}/{action.get('action_ts')}",
+                press.value,
+                event_id=f"slack:home:{sender.home}/{sender.user}/{press.moment}",
             )
             self._background.start(asking, name="home.suggestion")
 
@@ -92,15 +93,15 @@ class HomeTab:
         await ack()
         sender = sender_of_action(body)
         if sender is not None:
-            trigger = str(body.get("trigger_id"))
-            self._background.start(self._forget_all(sender, trigger), name="home.forget")
+            trigger_id = Press.of(body).trigger_id
+            self._background.start(self._forget_all(sender, trigger_id), name="home.forget")
 
-    async def _forget_all(self, sender: Sender, trigger: str) -> None:
+    async def _forget_all(self, sender: Sender, trigger_id: str) -> None:
         """By the command, whose reply in the direct message says that it is done."""
         await self._asking.in_direct_message(
             sender,
             _FORGET_ME,
-            event_id=f"slack:forget:{sender.home}/{sender.user}/{trigger}",
+            event_id=f"slack:forget:{sender.home}/{sender.user}/{trigger_id}",
             language=await self._languages.of(sender),
         )
         await self.publish(sender, is_forgotten=True)

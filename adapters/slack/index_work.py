@@ -9,6 +9,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack.channel_access import visibility_of
 from adapters.slack.client import (
+    NOT_THERE,
     SLACK_FAILURES,
     NotInstalled,
     SlackClients,
@@ -28,9 +29,7 @@ from retrieval.store import ChunkStore
 
 log = structlog.get_logger()
 
-_NOT_THERE = frozenset(
-    {"channel_not_found", "not_in_channel", "is_archived", "account_inactive", "token_revoked"}
-)
+_NOT_INDEXABLE = NOT_THERE | {"account_inactive", "token_revoked"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ async def _visibility(client: AsyncWebClient, channel: SlackChannelId) -> Visibi
     except SLACK_FAILURES as error:
         if (later_s := pause_s(error)) is not None:
             raise TryLater(later_s) from error
-        if slack_error(error) not in _NOT_THERE:
+        if slack_error(error) not in _NOT_INDEXABLE:
             log.warning("slack.index_refused", channel=str(channel), reason=what_failed(error))
         # Whoever cannot say who reads the channel cannot show anything of it.
         return None

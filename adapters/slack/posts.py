@@ -28,9 +28,6 @@ _MAX_WAIT_S = 30.0
 GONE = frozenset({"message_not_found", "thread_not_found", "cannot_reply_to_message"})
 """Somebody has deleted what we were to answer or to change: nobody waits for it."""
 
-NOT_THERE = frozenset({"not_in_channel", "channel_not_found", "is_archived"})
-"""The bot was removed from the channel, or the channel closed."""
-
 BLOCKS_REFUSED = frozenset(
     {"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long"}
 )

@@ -59,7 +59,26 @@ def retry_after_s(headers: Any) -> float | None:
     return None
 
 
-class RateLimitRetry(AsyncRetryHandler):
+class _PausingRetry(AsyncRetryHandler):
+    """The SDK's handler, with a pause of our own instead of its growing one."""
+
+    def _pause_s(self, response: HttpResponse | None) -> float:
+        raise NotImplementedError
+
+    async def prepare_for_next_attempt_async(
+        self,
+        *,
+        state: RetryState,
+        request: HttpRequest,
+        response: HttpResponse | None = None,
+        error: Exception | None = None,
+    ) -> None:
+        state.next_attempt_requested = True
+        await asyncio.sleep(self._pause_s(response))
+        state.increment_current_attempt()
+
+
+class RateLimitRetry(_PausingRetry):
     """Waits as long as Slack says; gives up on what nobody would wait for."""
 
     def __init__(self) -> None:
@@ -77,22 +96,13 @@ class RateLimitRetry(AsyncRetryHandler):
             return False
         return (retry_after_s(response.headers) or 1.0) <= _MAX_RETRY_AFTER_S
 
-    async def prepare_for_next_attempt_async(
-        self,
-        *,
-        state: RetryState,
-        request: HttpRequest,
-        response: HttpResponse | None = None,
-        error: Exception | None = None,
-    ) -> None:
+    def _pause_s(self, response: HttpResponse | None) -> float:
         wait_s = retry_after_s(response.headers) if response else None
-        state.next_attempt_requested = True
         # All that were refused would come back in the same moment.
-        await asyncio.sleep((1.0 if wait_s is None else wait_s) + random.uniform(0, 0.5))
-        state.increment_current_attempt()
+        return (1.0 if wait_s is None else wait_s) + random.uniform(0, 0.5)
 
 
-class LostRequestRetry(AsyncRetryHandler):
+class LostRequestRetry(_PausingRetry):
     """Sends again what did not get through, if Slack cannot have acted on it or may do so twice."""
 
     def __init__(self) -> None:
@@ -112,17 +122,8 @@ class LostRequestRetry(AsyncRetryHandler):
         is_broken = response is not None and response.status_code >= 500
         return (is_lost or is_broken) and _is_repeatable(request.url)
 
-    async def prepare_for_next_attempt_async(
-        self,
-        *,
-        state: RetryState,
-        request: HttpRequest,
-        response: HttpResponse | None = None,
-        error: Exception | None = None,
-    ) -> None:
-        state.next_attempt_requested = True
-        await asyncio.sleep(_SECOND_TRY_AFTER_S)
-        state.increment_current_attempt()
+    def _pause_s(self, response: HttpResponse | None) -> float:
+        return _SECOND_TRY_AFTER_S
 
 
 def _is_repeatable(url: str) -> bool:

@@ -7,7 +7,7 @@ import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from adapters.slack.client import SlackClients, slack_error
+from adapters.slack.client import NOT_THERE, SlackClients, slack_error
 from adapters.slack.once import Posted
 from adapters.slack.origins import Origin
 from adapters.slack.posts import BLOCKS_REFUSED, Place, Posts
@@ -21,19 +21,14 @@ PRIVATE = "private"
 
 _RESPONSE_TIMEOUT_S = 10.0
 
-_NOT_THERE = frozenset(
-    {
-        "user_not_in_channel",
-        "not_in_channel",
-        "channel_not_found",
-        "is_archived",
-        "thread_not_found",
-        "cannot_reply_to_message",
-        "messages_tab_disabled",
-        "restricted_action",
-        "method_not_supported_for_channel_type",
-    }
-)
+_NO_WHISPER_THERE = NOT_THERE | {
+    "user_not_in_channel",
+    "thread_not_found",
+    "cannot_reply_to_message",
+    "messages_tab_disabled",
+    "restricted_action",
+    "method_not_supported_for_channel_type",
+}
 
 
 class Whispers:
@@ -64,7 +59,7 @@ class Whispers:
             ts = await self._ephemeral(client, place, user, shown)
             return Posted(PRIVATE, place.key, ts)
         except SlackApiError as error:
-            if slack_error(error) not in _NOT_THERE:
+            if slack_error(error) not in _NO_WHISPER_THERE:
                 raise
             log.info("slack.said_by_direct_message", error=slack_error(error))
         return await self._direct(client, place, user, shown)
