@@ -32,7 +32,6 @@ from bot.errors import RedisNotInstalled
 from bot.explaining import TokenPrices
 from bot.forgetting import FORGET, ForgetHandler, Forgetting
 from bot.inbox import Inbox, InMemoryInbox
-from bot.messages import Session
 from bot.overview import Overviews
 from bot.preferences import Languages
 from bot.recording import Recorder
@@ -427,9 +426,7 @@ async def _failing(knowledge: Knowledge, conversations: Conversations) -> list[s
 
     found = await asyncio.gather(
         fails("store", knowledge.store.counts()),
-        # A plain write: a full Redis, or one without its replicas, answers and takes nothing, but lets a
-        # script write that began by removing something.
-        fails("redis", conversations.state.save_session("ready", Session())),
+        fails("redis", conversations.state.check()),
         fails("directory", conversations.directory.people()),
     )
     return [name for name in found if name]
@@ -523,7 +520,7 @@ async def _state(settings: Settings, url: str | None, open_things: AsyncExitStac
         open_redis(url), tenant=settings.tenant, session_ttl_s=settings.redis.session_ttl_s
     )
     open_things.push_async_callback(state.close)
-    await state.ping()
+    await state.check()
     return state
 
 

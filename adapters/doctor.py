@@ -117,9 +117,7 @@ async def _redis(settings: Settings) -> Finding:
             open_redis(settings.redis.url.get_secret_value()), tenant=settings.tenant
         )
         try:
-            await state.ping()
-            # It may answer, and take nothing.
-            await state.allow("doctor", limit=1, per_s=60)
+            await state.check()
         finally:
             await state.close()
         return Finding("redis", True, "answers")

@@ -44,6 +44,10 @@ class State(Protocol):
         """All that *user* has said of answers or reported."""
         ...
 
+    async def check(self) -> None:
+        """Nothing, or `StateUnavailable` where it takes no writes."""
+        ...
+
     async def close(self) -> None: ...
 
 
@@ -102,6 +106,9 @@ class InMemoryState:
 
     async def forget_feedback(self, user: UserRef) -> None:
         self._feedback = {k: f for k, f in self._feedback.items() if f.user != user}
+
+    async def check(self) -> None:
+        return None
 
     async def close(self) -> None:
         return None

@@ -63,6 +63,11 @@ class StateContract:
 
         assert await state.load_session("s") == Session()
 
+    async def test_a_check_is_no_session(self, state: State) -> None:
+        await state.check()
+
+        assert await state.load_session("check") == Session()
+
     async def test_uses_beyond_the_limit_are_refused(self, state: State) -> None:
         allowed = [await state.allow("ann", limit=3, per_s=60) for _ in range(6)]
 
@@ -247,7 +252,7 @@ class TestRedisState(RedisStateContract):
             lambda: state.sessions_of(UserRef(TENANT, "ann")),
             lambda: state.preferences(UserRef(TENANT, "ann")),
             lambda: state.save_preferences(UserRef(TENANT, "ann"), Preferences()),
-            state.ping,
+            state.check,
         ]
 
         for call in calls:

@@ -74,7 +74,7 @@ async def test_while_a_server_is_gone_the_others_conversations_go_on(cluster: Cl
 async def test_a_cluster_that_is_not_whole_says_so(tmp_path: Path) -> None:
     with running(Cluster(tmp_path)) as cluster:
         state = RedisState(open_redis(cluster.url), tenant=TENANT)
-        await state.ping()
+        await state.check()
         cluster.servers[2].kill()
         wait_until(lambda: cluster.says("fail"))
 

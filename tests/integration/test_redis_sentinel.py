@@ -75,7 +75,7 @@ async def test_a_password_is_for_redis_and_for_the_sentinels_that_ask_for_one(
             url = f"redis+sentinel://:geheim@127.0.0.1:{sentinel.port}/{SERVICE}"
             state = RedisState(open_redis(url), tenant=TENANT)
 
-            await soon(state.ping)
+            await soon(state.check)
             await state.close()
 
 
@@ -94,11 +94,11 @@ async def test_what_is_wrong_with_the_sentinels_is_said(tmp_path: Path) -> None:
         for url, sentence in meant.items():
             state = RedisState(open_redis(url, timeout_s=1), tenant=TENANT)
             with pytest.raises(StateUnavailable, match=sentence):
-                await state.ping()
+                await state.check()
             await state.close()
 
         working = RedisState(
             open_redis(f"redis+sentinel://{nobody},127.0.0.1:{port}/{SERVICE}"), tenant=TENANT
         )
-        await working.ping()
+        await working.check()
         await working.close()
