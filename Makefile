@@ -9,7 +9,7 @@ demo: .venv/demo
 	@$(BIN)/shifu demo
 
 test: .venv/dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 4 --dist worksteal
 
 lint: .venv/dev
 	$(BIN)/ruff format --check .

@@ -90,7 +90,10 @@ def test_without_any_passage_the_person_still_gets_a_sentence(language: Language
 def test_when_unsure_each_document_is_named_once_and_nothing_is_claimed() -> None:
     indexed = a_document("One.", "Two.", title="Leave")
     other = a_document("Three.", title="Travel")
-    found = [Passage(chunk, 1.0) for chunk in (*indexed.chunks, *other.chunks)]
+    found = [
+        *(Passage(chunk, 1.0) for chunk in indexed.chunks),
+        *(Passage(chunk, 0.9) for chunk in other.chunks),
+    ]
 
     answer = unsure(found, language=EN)
 
