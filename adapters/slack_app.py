@@ -7,6 +7,12 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from adapters.chat.directory_cache import (
+    DirectoryCache,
+    InMemoryDirectoryCache,
+    RedisDirectoryCache,
+)
+from adapters.chat.origins import InMemoryOrigins, Origins, RedisOrigins
 from adapters.settings import ConfigurationError, Settings
 from adapters.slack.actions import ActionRoutes
 from adapters.slack.adapter import SlackAdapter
@@ -16,11 +22,6 @@ from adapters.slack.channel import SlackChannel
 from adapters.slack.client import SlackApi, SlackClients
 from adapters.slack.commands import CommandRoutes
 from adapters.slack.directory import SlackDirectory, SlackRules
-from adapters.slack.directory_cache import (
-    DirectoryCache,
-    InMemoryDirectoryCache,
-    RedisDirectoryCache,
-)
 from adapters.slack.events import EventRoutes
 from adapters.slack.home import HomeTab
 from adapters.slack.index_jobs import index_handlers
@@ -29,7 +30,7 @@ from adapters.slack.indexing import Indexing
 from adapters.slack.installations import Installations
 from adapters.slack.languages import SlackLanguages
 from adapters.slack.oauth import OAuthOptions, SlackInstaller
-from adapters.slack.origins import InMemoryOrigins, Origins, RedisOrigins
+from adapters.slack.origin import Origin
 from adapters.slack.permissions import scopes
 from adapters.slack.prompts import Prompts
 from adapters.slack.redis_login_states import RedisLoginStates
@@ -58,7 +59,7 @@ class Slack:
     api: SlackApi
     installations: Installations
     clients: SlackClients
-    origins: Origins
+    origins: Origins[Origin]
     threads: Threads
     ledger: ThreadLedger
     directory: SlackDirectory
@@ -83,15 +84,15 @@ async def open_slack(
     api = SlackApi(settings.slack_api_url)
     installations = slack_installations(settings, api, redis)
     clients = SlackClients(api, installations)
-    origins: Origins = InMemoryOrigins()
+    origins: Origins[Origin] = InMemoryOrigins()
     threads: Threads = InMemoryThreads()
     ledger: ThreadLedger = InMemoryThreadLedger()
     cache: DirectoryCache = InMemoryDirectoryCache()
     if redis is not None:
-        origins = RedisOrigins(redis, tenant=tenant)
+        origins = RedisOrigins(redis, Origin, tenant=tenant, platform="slack")
         threads = RedisThreads(redis, tenant=tenant)
         ledger = RedisThreadLedger(redis, tenant=tenant)
-        cache = RedisDirectoryCache(redis, tenant=tenant)
+        cache = RedisDirectoryCache(redis, tenant=tenant, platform="slack")
     rules = SlackRules(
         teams=frozenset(slack.teams),
         members_are_employees=slack.members_are_employees,

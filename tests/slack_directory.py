@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from adapters.chat.directory_cache import DirectoryCache, InMemoryDirectoryCache
 from adapters.slack.client import SlackApi as WebApi
 from adapters.slack.client import SlackClients
 from adapters.slack.directory import SlackDirectory, SlackRules
-from adapters.slack.directory_cache import DirectoryCache, InMemoryDirectoryCache
 from adapters.slack.installations import InMemoryInstallations, Installation
 from bot.directory import CompanyDirectory, EmptyDirectory
 from tests.builders import TENANT

@@ -4,13 +4,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from adapters.chat.origins import InMemoryOrigins
 from adapters.slack.channel import SlackChannel
 from adapters.slack.client import SlackApi as SlackConnection
 from adapters.slack.client import SlackClients
 from adapters.slack.ids import SlackChannelId, SlackPerson, message_event
 from adapters.slack.inert import BREAK
 from adapters.slack.installations import InMemoryInstallations, Installation
-from adapters.slack.origins import InMemoryOrigins, Origin
+from adapters.slack.origin import Origin
 from bot.messages import ConversationKind, ConversationRef, MessageRef, UserRef
 from bot.state import InMemoryState
 from tests.builders import TENANT
@@ -37,7 +38,7 @@ class SlackStage:
         self.connection = SlackConnection(api.url)
         installed = Installation("", "T1", "xoxb-T1", "UBOT")
         self.clients = SlackClients(self.connection, InMemoryInstallations(installed))
-        self.origins = InMemoryOrigins()
+        self.origins: InMemoryOrigins[Origin] = InMemoryOrigins()
         self.state = InMemoryState()
         self.channel = self.another_channel()
         self.ann = SlackPerson("T1", ANN).ref(TENANT)

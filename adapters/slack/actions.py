@@ -6,19 +6,19 @@ from typing import Any
 import structlog
 from slack_bolt.async_app import AsyncApp
 
-from adapters.slack import action_ids, modals
-from adapters.slack.asking import SlackAsking
-from adapters.slack.background import Background
-from adapters.slack.client import SLACK_FAILURES, SlackClients, what_failed
-from adapters.slack.incoming import Ack, Body, Sender, sender_of_action
-from adapters.slack.languages import SlackLanguages
-from adapters.slack.listener_texts import (
+from adapters.chat.background import Background
+from adapters.chat.dialog_texts import (
     COPY_ON_ITS_WAY,
     NO_SOURCES_LEFT,
     NOT_ACCEPTED,
     NOT_KEPT,
     THANKS_FOR_FEEDBACK,
 )
+from adapters.slack import action_ids, modals
+from adapters.slack.asking import SlackAsking
+from adapters.slack.client import SLACK_FAILURES, SlackClients, what_failed
+from adapters.slack.incoming import Ack, Body, Sender, sender_of_action
+from adapters.slack.languages import SlackLanguages
 from adapters.slack.presses import Press
 from adapters.slack.render import all_sources
 from bot.given_answers import GivenAnswers
@@ -48,7 +48,7 @@ class ActionRoutes:
         self._state = state
         self._answers = answers
         self._tenant = tenant
-        self._background = Background()
+        self._background = Background(SLACK_FAILURES, what_failed)
 
     def register(self, bolt: AsyncApp) -> None:
         bolt.action(action_ids.FEEDBACK)(self._rated)

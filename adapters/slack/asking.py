@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 
 import structlog
 
+from adapters.chat.origins import Origins
 from adapters.slack.client import SlackClients
 from adapters.slack.ids import SlackChannelId, message_event
 from adapters.slack.incoming import Sender, SlackMessage
 from adapters.slack.markup import mentions_in, plain_text
-from adapters.slack.origins import Origin, Origins
+from adapters.slack.origin import Origin
 from adapters.slack.threads import Participation, Threads
 from bot.messages import ConversationKind, ConversationRef, IncomingMessage
 from retrieval.types import Language
@@ -42,7 +43,7 @@ class SlackAsking:
         accept: Accept,
         stop: Stop,
         clients: SlackClients,
-        origins: Origins,
+        origins: Origins[Origin],
         threads: Threads,
         *,
         tenant: str,

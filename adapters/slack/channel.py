@@ -11,6 +11,8 @@ import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from adapters.chat.once import Once, Posted
+from adapters.chat.origins import Origins
 from adapters.slack.client import (
     NOT_THERE,
     SLACK_FAILURES,
@@ -21,8 +23,7 @@ from adapters.slack.client import (
     what_failed,
 )
 from adapters.slack.ids import SlackChannelId, SlackPerson, is_whisper
-from adapters.slack.once import Once, Posted
-from adapters.slack.origins import Origin, Origins
+from adapters.slack.origin import Origin
 from adapters.slack.posts import GONE, UPDATE_INTERVAL_S, Place, Posts
 from adapters.slack.render import MAX_CHARACTERS, Rendered, Surface, rendered
 from adapters.slack.sessions import Sessions
@@ -70,7 +71,7 @@ class SlackChannel:
     def __init__(
         self,
         clients: SlackClients,
-        origins: Origins,
+        origins: Origins[Origin],
         state: State,
         *,
         streaming: bool = True,
@@ -260,14 +261,16 @@ class SlackChannel:
         return known
 
     def _remember(self, posted: Posted, known: _Known) -> None:
-        self._known[posted.channel, posted.ts] = known
+        self._known[posted.channel, posted.message] = known
         if len(self._known) > _MAX_KNOWN:
             self._known.popitem(last=False)
 
     async def _note_successor(self, place: Place, ts: str, successor: str) -> None:
         event_id = await self._origins.event_at(place.key, ts)
         if event_id is not None:
-            await self._origins.note_reply(event_id, successor, channel=place.key, ts=successor)
+            await self._origins.note_reply(
+                event_id, successor, channel=place.key, message=successor
+            )
 
     @asynccontextmanager
     async def _in_time(self) -> AsyncIterator[None]:

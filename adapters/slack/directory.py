@@ -7,10 +7,10 @@ from typing import Any
 
 import structlog
 
+from adapters.chat.directory_cache import DirectoryCache
+from adapters.chat.flights import Batches, Flights
 from adapters.slack.client import SlackClients
-from adapters.slack.directory_cache import DirectoryCache
 from adapters.slack.facts import Account
-from adapters.slack.flights import Batches, Flights
 from adapters.slack.ids import EXTERNAL, PLATFORM, SlackChannelId, SlackPerson
 from adapters.slack.look_ups import People, SlackLookUps
 from adapters.slack.reads import SlackReads

@@ -6,9 +6,9 @@ from typing import Any
 import structlog
 from slack_bolt.async_app import AsyncApp
 
+from adapters.chat.background import Background
 from adapters.slack.asking import SlackAsking
-from adapters.slack.background import Background
-from adapters.slack.client import SlackClients
+from adapters.slack.client import SLACK_FAILURES, SlackClients, what_failed
 from adapters.slack.home import HomeTab
 from adapters.slack.incoming import Body, SlackMessage, hints, message_in, sender_of_event
 from adapters.slack.languages import SlackLanguages
@@ -78,7 +78,7 @@ class EventRoutes:
         self._indexed = indexed
         self._gone = gone
         self._follow_channels = follow_channels
-        self._background = Background()
+        self._background = Background(SLACK_FAILURES, what_failed)
 
     def register(self, bolt: AsyncApp) -> None:
         bolt.event("app_mention")(self._mention)

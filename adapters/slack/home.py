@@ -4,10 +4,10 @@ from dataclasses import replace
 
 from slack_bolt.async_app import AsyncApp
 
+from adapters.chat.background import Background
 from adapters.slack import action_ids
 from adapters.slack.asking import SlackAsking
-from adapters.slack.background import Background
-from adapters.slack.client import SlackClients
+from adapters.slack.client import SLACK_FAILURES, SlackClients, what_failed
 from adapters.slack.home_view import LANGUAGE_VALUES, MAX_SUGGESTIONS, home_view
 from adapters.slack.incoming import Ack, Body, Sender, sender_of_action
 from adapters.slack.languages import SlackLanguages
@@ -40,7 +40,7 @@ class HomeTab:
         self._state = state
         self._asking = asking
         self._tenant = tenant
-        self._background = Background()
+        self._background = Background(SLACK_FAILURES, what_failed)
 
     def register(self, bolt: AsyncApp) -> None:
         bolt.action(action_ids.HOME_LANGUAGE)(self._speak)

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from adapters.chat.dialog_texts import CANCEL
 from adapters.slack import action_ids
 from adapters.slack.listener_texts import (
-    CANCEL,
     HOME_ADMIN,
     HOME_ASK,
     HOME_FORGET,

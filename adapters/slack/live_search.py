@@ -10,7 +10,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from adapters.slack.client import SLACK_FAILURES, slack_error
 from adapters.slack.incoming import time_of
 from adapters.slack.markup import plain_text
-from adapters.slack.origins import Origin
+from adapters.slack.origin import Origin
 from retrieval.access import Acl
 from retrieval.analysis import language_of
 from retrieval.ingest.clean import visible

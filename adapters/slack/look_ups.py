@@ -8,7 +8,8 @@ from functools import partial
 
 import structlog
 
-from adapters.slack.directory_cache import DirectoryCache
+from adapters.chat.directory_cache import DirectoryCache
+from adapters.chat.flights import Flights
 from adapters.slack.facts import (
     Account,
     ChannelFacts,
@@ -19,7 +20,6 @@ from adapters.slack.facts import (
     encode_ids,
     encode_user_groups,
 )
-from adapters.slack.flights import Flights
 from adapters.slack.reads import SlackReads
 from bot.errors import DirectoryUnavailable, StateUnavailable
 

@@ -3,10 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adapters.slack import action_ids
-from adapters.slack.listener_texts import (
-    ASK_MODAL,
-    ASK_PLACEHOLDER,
+from adapters.chat.dialog_texts import (
     CANCEL,
     CLOSE,
     FEEDBACK_LABEL,
@@ -25,6 +22,11 @@ from adapters.slack.listener_texts import (
     SHARE_QUESTION,
     SHARE_TITLE,
     SHARE_UNCHECKED,
+)
+from adapters.slack import action_ids
+from adapters.slack.listener_texts import (
+    ASK_MODAL,
+    ASK_PLACEHOLDER,
 )
 from bot.conversation import MAX_QUESTION_CHARACTERS
 from bot.given_answers import SharePreview

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from adapters.slack.incoming import Body, Sender
-from adapters.slack.origins import Origin
+from adapters.slack.origin import Origin
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from adapters.slack import action_ids, texts
+from adapters.chat import texts
+from adapters.slack import action_ids
 from adapters.slack.inert import escaped, inert_markdown, inert_mrkdwn, one_line
 from bot.channel import shortened
 from bot.messages import Reply, ReplyKind

@@ -3,24 +3,18 @@
 import structlog
 from slack_bolt.async_app import AsyncApp
 
+from adapters.chat.background import Background
+from adapters.chat.dialog_texts import NOT_ACCEPTED, NOT_KEPT, SHARE_TITLE, SHARED, SHARED_ALREADY
+from adapters.chat.origins import Origins
 from adapters.slack import action_ids, modals
 from adapters.slack.asking import SlackAsking
-from adapters.slack.background import Background
 from adapters.slack.client import SLACK_FAILURES, SlackClients, what_failed
 from adapters.slack.ids import SlackChannelId, message_event
 from adapters.slack.incoming import Ack, Body, Sender, sender_of_action, time_of
 from adapters.slack.inert import escaped
 from adapters.slack.languages import SlackLanguages
-from adapters.slack.listener_texts import (
-    ASKED_BY,
-    CANNOT_POST_HERE,
-    NOT_ACCEPTED,
-    NOT_KEPT,
-    SHARE_TITLE,
-    SHARED,
-    SHARED_ALREADY,
-)
-from adapters.slack.origins import Origin, Origins
+from adapters.slack.listener_texts import ASKED_BY, CANNOT_POST_HERE
+from adapters.slack.origin import Origin
 from adapters.slack.presses import Press
 from bot.given_answers import GivenAnswers
 from bot.messages import ConversationKind, IncomingMessage
@@ -36,7 +30,7 @@ class ShareRoutes:
         asking: SlackAsking,
         clients: SlackClients,
         languages: SlackLanguages,
-        origins: Origins,
+        origins: Origins[Origin],
         answers: GivenAnswers,
         *,
         tenant: str,
@@ -47,7 +41,7 @@ class ShareRoutes:
         self._origins = origins
         self._answers = answers
         self._tenant = tenant
-        self._background = Background()
+        self._background = Background(SLACK_FAILURES, what_failed)
 
     def register(self, bolt: AsyncApp) -> None:
         bolt.action(action_ids.SHARE)(self._share)
@@ -125,7 +119,7 @@ class ShareRoutes:
         except ShifuError:
             await self._origins.end_reply(claim)
             return NOT_ACCEPTED[language]
-        await self._origins.note_reply(claim, root, channel=str(place), ts=root)
+        await self._origins.note_reply(claim, root, channel=str(place), message=root)
         return SHARED[language]
 
     async def _ask_there(

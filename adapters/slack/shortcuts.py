@@ -5,22 +5,21 @@ from datetime import UTC, datetime
 import structlog
 from slack_bolt.async_app import AsyncApp
 
-from adapters.slack import action_ids, modals
-from adapters.slack.asking import SlackAsking
-from adapters.slack.background import Background
-from adapters.slack.client import SLACK_FAILURES, SlackClients, what_failed
-from adapters.slack.ids import SlackChannelId
-from adapters.slack.incoming import Ack, Body, Sender, sender_of_action
-from adapters.slack.languages import SlackLanguages
-from adapters.slack.listener_texts import (
-    ASK_MODAL,
+from adapters.chat.background import Background
+from adapters.chat.dialog_texts import (
     NOT_ACCEPTED,
     NOTHING_TO_SAVE,
-    QUESTION_ON_ITS_WAY,
     SAVE_TITLE,
     SAVED_FOR_REVIEW,
     TOO_MANY_SAVED,
 )
+from adapters.slack import action_ids, modals
+from adapters.slack.asking import SlackAsking
+from adapters.slack.client import SLACK_FAILURES, SlackClients, what_failed
+from adapters.slack.ids import SlackChannelId
+from adapters.slack.incoming import Ack, Body, Sender, sender_of_action
+from adapters.slack.languages import SlackLanguages
+from adapters.slack.listener_texts import ASK_MODAL, QUESTION_ON_ITS_WAY
 from adapters.slack.markup import plain_text
 from bot.capture.review import ReviewQueue, Submission
 from bot.messages import ConversationKind
@@ -53,7 +52,7 @@ class ShortcutRoutes:
         self._records = records
         self._review = review
         self._tenant = tenant
-        self._background = Background()
+        self._background = Background(SLACK_FAILURES, what_failed)
 
     def register(self, bolt: AsyncApp) -> None:
         bolt.shortcut(action_ids.ASK_SHORTCUT)(self._ask)

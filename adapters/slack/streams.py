@@ -11,9 +11,9 @@ import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from adapters.slack import texts
+from adapters.chat import texts
 from adapters.slack.client import slack_error, wait_s
-from adapters.slack.origins import Origin
+from adapters.slack.origin import Origin
 from adapters.slack.posts import GONE, WITHOUT_PREVIEWS, Place, impatient
 from adapters.slack.render import Json, Rendered
 from adapters.slack.unsupported import Unsupported

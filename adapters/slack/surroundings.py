@@ -7,13 +7,14 @@ from typing import Any
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
+from adapters.chat.origins import Origins
 from adapters.slack.client import SLACK_FAILURES, NotInstalled, SlackClients, slack_error
 from adapters.slack.files import SlackFiles
 from adapters.slack.ids import SlackChannelId
 from adapters.slack.incoming import attachments_of, time_of
 from adapters.slack.live_search import search_slack
 from adapters.slack.markup import plain_text
-from adapters.slack.origins import Origin, Origins
+from adapters.slack.origin import Origin
 from adapters.slack.thread_messages import message_of
 from bot.errors import ChannelUnavailable, StateUnavailable
 from bot.messages import Attachment, IncomingMessage
@@ -38,7 +39,7 @@ class SlackSurroundings:
     """
 
     def __init__(
-        self, clients: SlackClients, origins: Origins, *, base_url: str, live_search: bool
+        self, clients: SlackClients, origins: Origins[Origin], *, base_url: str, live_search: bool
     ) -> None:
         self._clients = clients
         self._origins = origins

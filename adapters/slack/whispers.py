@@ -7,9 +7,9 @@ import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from adapters.chat.once import Posted
 from adapters.slack.client import NOT_THERE, SlackClients, slack_error
-from adapters.slack.once import Posted
-from adapters.slack.origins import Origin
+from adapters.slack.origin import Origin
 from adapters.slack.posts import BLOCKS_REFUSED, Place, Posts
 from adapters.slack.render import Json, Rendered
 from bot.errors import ChannelUnavailable

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from adapters.chat.directory_cache import InMemoryDirectoryCache
 from adapters.slack.directory import SlackDirectory, SlackRules, channel_principal
-from adapters.slack.directory_cache import InMemoryDirectoryCache
 from adapters.slack.ids import EXTERNAL, SlackChannelId, SlackPerson
 from adapters.slack.look_ups import ACCOUNT_TTL_S
 from bot.audience import Audience, AudienceScope

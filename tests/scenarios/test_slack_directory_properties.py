@@ -12,8 +12,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from adapters.chat.directory_cache import InMemoryDirectoryCache
 from adapters.slack.directory import SlackDirectory, SlackRules
-from adapters.slack.directory_cache import InMemoryDirectoryCache
 from adapters.slack.ids import SlackChannelId, SlackPerson
 from adapters.slack.look_ups import ACCOUNT_TTL_S
 from bot.audience import Audience

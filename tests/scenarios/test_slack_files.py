@@ -10,11 +10,12 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from adapters.chat.origins import InMemoryOrigins
 from adapters.slack.client import SlackApi as OurSlackApi
 from adapters.slack.client import SlackClients
 from adapters.slack.files import SlackFiles
 from adapters.slack.installations import InMemoryInstallations, Installation
-from adapters.slack.origins import InMemoryOrigins, Origin
+from adapters.slack.origin import Origin
 from adapters.slack.surroundings import SlackSurroundings
 from bot.messages import Attachment, ConversationKind, ConversationRef, IncomingMessage
 from bot.surroundings import AttachmentUnreadable, Unreadable
@@ -33,7 +34,7 @@ class Desk:
 
     api: SlackApi
     surroundings: SlackSurroundings
-    origins: InMemoryOrigins
+    origins: InMemoryOrigins[Origin]
 
     async def heard(
         self, text: str, *, channel: str = "C1", ts: str = "9999999999.000001", thread_ts: str = "",
@@ -66,7 +67,7 @@ async def desk() -> AsyncIterator[Desk]:
         clients = SlackClients(
             OurSlackApi(api.url), InMemoryInstallations(Installation("", "T1", TOKEN, "UBOT"))
         )
-        origins = InMemoryOrigins()
+        origins: InMemoryOrigins[Origin] = InMemoryOrigins()
         surroundings = SlackSurroundings(clients, origins, base_url=api.url, live_search=True)
         yield Desk(api, surroundings, origins)
         await clients.close()

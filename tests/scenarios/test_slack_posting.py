@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from adapters.slack import texts
-from adapters.slack.origins import InMemoryOrigins
+from adapters.chat import texts
+from adapters.chat.origins import InMemoryOrigins
+from adapters.slack.origin import Origin
 from bot.channel import Channel
 from bot.errors import ChannelUnavailable, StateUnavailable
 from bot.messages import MessageRef, Reply, ReplyKind
@@ -589,7 +590,7 @@ class TestSlackAway:
             await post(stage, ANSWER)
 
     async def test_when_nobody_knows_what_was_posted_nothing_is(self, stage: SlackStage) -> None:
-        class Away(InMemoryOrigins):
+        class Away(InMemoryOrigins[Origin]):
             async def reply(self, event_id: str, *, is_private: bool = False) -> str | None:
                 raise StateUnavailable("Redis does not answer.")
 

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from adapters.slack import texts
+from adapters.chat import texts
 from adapters.slack.inert import BREAK, inert_markdown, inert_mrkdwn
 from adapters.slack.render import MAX_CHARACTERS, Rendered, Surface, rendered
 from bot.messages import Reply, ReplyKind

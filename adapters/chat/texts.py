@@ -1,4 +1,4 @@
-"""What we say in Slack beside the answers, in both languages."""
+"""What we say around an answer on a chat platform, in both languages."""
 
 from datetime import datetime
 

@@ -1,11 +1,10 @@
 """Work beside the answers that nobody's acknowledgement waits for: finished at the end, never lost sight of."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 
 import structlog
 
-from adapters.slack.client import SLACK_FAILURES, what_failed
 from retrieval.errors import ShifuError
 
 log = structlog.get_logger()
@@ -15,7 +14,19 @@ _LIMIT_S = 30.0
 
 
 class Background:
-    def __init__(self) -> None:
+    """
+    Args:
+        failures: What the platform's client raises.
+        what_failed: Such a failure in words, without anything that is private or secret.
+    """
+
+    def __init__(
+        self,
+        failures: tuple[type[Exception], ...],
+        what_failed: Callable[[BaseException], str],
+    ) -> None:
+        self._failures = failures
+        self._what_failed = what_failed
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, work: Coroutine[object, object, None], *, name: str) -> None:
@@ -33,9 +44,9 @@ class Background:
         try:
             async with asyncio.timeout(_LIMIT_S):
                 await work
-        except SLACK_FAILURES as error:
-            log.warning("slack.background_failed", work=name, reason=what_failed(error))
+        except self._failures as error:
+            log.warning("chat.background_failed", work=name, reason=self._what_failed(error))
         except ShifuError as error:
-            log.warning("slack.background_failed", work=name, error=type(error).__name__)
+            log.warning("chat.background_failed", work=name, error=type(error).__name__)
         except Exception:
-            log.exception("slack.background_failed", work=name)
+            log.exception("chat.background_failed", work=name)

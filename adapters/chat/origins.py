@@ -1,9 +1,9 @@
-"""Where each question came from in Slack, and which message answers it: the port, its twin, and Redis."""
+"""Where each question came from on its platform, and which message answers it: the port, its twin, and Redis."""
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Protocol, TypeVar, cast
+from dataclasses import asdict
+from typing import Any, Generic, Protocol, Self, TypeVar, cast
 from uuid import uuid4
 
 from bot.redis_client import RedisClient, answered
@@ -20,54 +20,24 @@ POSTING_S = 30
 _JSON = VersionedJson(1)
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """
-    What a Slack event tells beyond our own values.
+class KeptOrigin(Protocol):
+    """What a platform's event tells beyond our own values: a frozen dataclass of what JSON knows."""
 
-    Attributes:
-        team: Workspace of the installation; empty where a whole organisation has installed the app.
-        user: `U…` of the asker.
-        user_team: The asker's own workspace; empty if unknown.
-        channel: `C…`, `D…` or `G…`.
-        ts: Of the message; empty for a command.
-        thread_ts: Root of the thread that the reply belongs to; empty outside threads.
-        response_url: Of a command or an action: five uses within 30 minutes.
-        is_action: The response URL belongs to a message, which it must never replace.
-        action_token: Lets one look through Slack with the asker's own rights.
-        question: Of an answer that is shared with a channel: shown with it.
-        title: What a direct conversation that begins with this message is called.
-    """
-
-    team: str
-    user: str
-    user_team: str
-    channel: str
-    ts: str = ""
-    thread_ts: str = ""
-    response_url: str = ""
-    is_action: bool = False
-    action_token: str = ""
-    question: str = ""
-    title: str = ""
-
-
-class Origins(Protocol):
-    """
-    Kept for a day, by event id. Every method raises `StateUnavailable` when the server does not answer.
-
-    A shared and a private reply (*is_private*) to the same event are two.
-    """
-
-    async def keep(self, event_id: str, origin: Origin) -> None:
-        """The first one stays: the same event told again changes nothing."""
+    def scrubbed(self) -> Self:
+        """Without what is somebody's words, or a key to anything."""
         ...
 
-    async def find(self, event_id: str) -> Origin | None: ...
 
-    async def scrub(self, event_id: str) -> None:
-        """It is answered: forget what of it is somebody's words, or a key to anything."""
-        ...
+Kept = TypeVar("Kept", bound=KeptOrigin)
+
+
+class Replies(Protocol):
+    """
+    Which message answers which event, for a day.
+
+    A shared and a private reply (*is_private*) to the same event are two. Every method raises
+    `StateUnavailable` when the server does not answer.
+    """
 
     async def begin_reply(self, event_id: str, *, is_private: bool = False) -> bool:
         """
@@ -82,13 +52,13 @@ class Origins(Protocol):
         ...
 
     async def note_reply(
-        self, event_id: str, ref: str, *, channel: str, ts: str, is_private: bool = False
+        self, event_id: str, ref: str, *, channel: str, message: str, is_private: bool = False
     ) -> None:
         """
         Args:
             ref: What whoever changes the reply needs.
-            channel: `<home>/<C…>` of the message.
-            ts: Of the message; empty if Slack has not told it.
+            channel: In which the message stands.
+            message: Its id there; empty if the platform has not told it.
         """
         ...
 
@@ -96,28 +66,42 @@ class Origins(Protocol):
         """The *ref* of what was posted."""
         ...
 
-    async def event_at(self, channel: str, ts: str) -> str | None:
-        """What the message *ts* in *channel* (`<home>/<C…>`) answers."""
+    async def event_at(self, channel: str, message: str) -> str | None:
+        """What *message* in *channel* answers."""
         ...
 
 
-class InMemoryOrigins:
+class Origins(Replies, Protocol[Kept]):
+    """Where each event came from, for a day, beside the replies to it."""
+
+    async def keep(self, event_id: str, origin: Kept) -> None:
+        """The first one stays: the same event told again changes nothing."""
+        ...
+
+    async def find(self, event_id: str) -> Kept | None: ...
+
+    async def scrub(self, event_id: str) -> None:
+        """It is answered: forget what of it is somebody's words, or a key to anything."""
+        ...
+
+
+class InMemoryOrigins(Generic[Kept]):
     """Lives and dies with the process."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._kept: dict[str, tuple[float, Any]] = {}
 
-    async def keep(self, event_id: str, origin: Origin) -> None:
+    async def keep(self, event_id: str, origin: Kept) -> None:
         self._put_new(f"origin:{event_id}", origin, TTL_S)
 
-    async def find(self, event_id: str) -> Origin | None:
-        return cast(Origin | None, self._get(f"origin:{event_id}"))
+    async def find(self, event_id: str) -> Kept | None:
+        return cast(Kept | None, self._get(f"origin:{event_id}"))
 
     async def scrub(self, event_id: str) -> None:
         expires_at, origin = self._kept.get(f"origin:{event_id}", (0.0, None))
         if origin is not None:
-            self._kept[f"origin:{event_id}"] = (expires_at, _scrubbed(origin))
+            self._kept[f"origin:{event_id}"] = (expires_at, origin.scrubbed())
 
     async def begin_reply(self, event_id: str, *, is_private: bool = False) -> bool:
         if await self.reply(event_id, is_private=is_private) is not None:
@@ -128,18 +112,18 @@ class InMemoryOrigins:
         self._kept.pop(_posting(event_id, is_private), None)
 
     async def note_reply(
-        self, event_id: str, ref: str, *, channel: str, ts: str, is_private: bool = False
+        self, event_id: str, ref: str, *, channel: str, message: str, is_private: bool = False
     ) -> None:
         self._put(_reply(event_id, is_private), ref)
-        if ts:
-            self._put(f"at:{channel}/{ts}", event_id)
+        if message:
+            self._put(f"at:{channel}/{message}", event_id)
         self._kept.pop(_posting(event_id, is_private), None)
 
     async def reply(self, event_id: str, *, is_private: bool = False) -> str | None:
         return cast(str | None, self._get(_reply(event_id, is_private)))
 
-    async def event_at(self, channel: str, ts: str) -> str | None:
-        return cast(str | None, self._get(f"at:{channel}/{ts}"))
+    async def event_at(self, channel: str, message: str) -> str | None:
+        return cast(str | None, self._get(f"at:{channel}/{message}"))
 
     def _get(self, key: str) -> Any:
         expires_at, value = self._kept.get(key, (0.0, None))
@@ -155,36 +139,46 @@ class InMemoryOrigins:
         return True
 
 
-class RedisOrigins:
+class RedisOrigins(Generic[Kept]):
     """
-    `Origins` under the keys `shifu:<tenant>:slack:`.
+    `Origins` under the keys `shifu:<tenant>:<platform>:`.
 
     Args:
         redis: From `open_redis`; stays open.
+        decode: An origin from the fields that were kept; `ValueError` or `TypeError` for another version's.
         timeout_s: Longest time one command may take, its repetitions included.
     """
 
-    def __init__(self, redis: RedisClient, *, tenant: str, timeout_s: float = 8) -> None:
+    def __init__(
+        self,
+        redis: RedisClient,
+        decode: Callable[..., Kept],
+        *,
+        tenant: str,
+        platform: str,
+        timeout_s: float = 8,
+    ) -> None:
         self._redis = redis
-        self._prefix = f"shifu:{tenant}:slack:"
+        self._decode = decode
+        self._prefix = f"shifu:{tenant}:{platform}:"
         self._timeout_s = timeout_s
 
-    async def keep(self, event_id: str, origin: Origin) -> None:
-        text = _JSON.encode(asdict(origin))
+    async def keep(self, event_id: str, origin: Kept) -> None:
+        text = _encode(origin)
         await self._ask(self._redis.set(self._key(f"origin:{event_id}"), text, nx=True, ex=TTL_S))
 
-    async def find(self, event_id: str) -> Origin | None:
+    async def find(self, event_id: str) -> Kept | None:
         text = await self._get(f"origin:{event_id}")
         try:
-            return _decode(text) if text else None
+            return self._decode(**_fields(text)) if text else None
         except (ValueError, TypeError):
             # Of another version: the reply is posted as if nothing were known of the question.
             return None
 
     async def scrub(self, event_id: str) -> None:
         origin = await self.find(event_id)
-        if origin is not None and origin != _scrubbed(origin):
-            text = _JSON.encode(asdict(_scrubbed(origin)))
+        if origin is not None and origin != origin.scrubbed():
+            text = _encode(origin.scrubbed())
             name = self._key(f"origin:{event_id}")
             await self._ask(self._redis.set(name, text, xx=True, keepttl=True))
 
@@ -200,18 +194,18 @@ class RedisOrigins:
         await self._ask(self._redis.delete(self._key(_posting(event_id, is_private))))
 
     async def note_reply(
-        self, event_id: str, ref: str, *, channel: str, ts: str, is_private: bool = False
+        self, event_id: str, ref: str, *, channel: str, message: str, is_private: bool = False
     ) -> None:
         await self._put(_reply(event_id, is_private), ref)
-        if ts:
-            await self._put(f"at:{channel}/{ts}", event_id)
+        if message:
+            await self._put(f"at:{channel}/{message}", event_id)
         await self.end_reply(event_id, is_private=is_private)
 
     async def reply(self, event_id: str, *, is_private: bool = False) -> str | None:
         return await self._get(_reply(event_id, is_private))
 
-    async def event_at(self, channel: str, ts: str) -> str | None:
-        return await self._get(f"at:{channel}/{ts}")
+    async def event_at(self, channel: str, message: str) -> str | None:
+        return await self._get(f"at:{channel}/{message}")
 
     async def _get(self, name: str) -> str | None:
         text = await self._ask(cast(Awaitable[Any], self._redis.get(self._key(name))))
@@ -227,14 +221,14 @@ class RedisOrigins:
         return await answered(command, timeout_s=self._timeout_s)
 
 
-def _scrubbed(origin: Origin) -> Origin:
-    return replace(origin, title="", question="", response_url="", action_token="")
+def _encode(origin: KeptOrigin) -> str:
+    return _JSON.encode(asdict(cast(Any, origin)))
 
 
-def _decode(text: str) -> Origin:
+def _fields(text: str) -> dict[str, Any]:
     values = _JSON.decode(text)
     del values["v"]
-    return Origin(**values)
+    return values
 
 
 def _reply(event_id: str, is_private: bool) -> str:

@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 from redis.asyncio import Redis
 
-from adapters.slack.directory_cache import (
+from adapters.chat.directory_cache import (
     MEMORY_OF_CHANGES_S,
     DirectoryCache,
     InMemoryDirectoryCache,
@@ -112,7 +112,7 @@ class RedisDirectoryCacheContract(DirectoryCacheContract):
     @pytest.fixture
     async def cache(self, url: str) -> AsyncIterator[DirectoryCache]:
         redis = open_redis(url)
-        yield RedisDirectoryCache(redis, tenant=f"cache{next(_tenants)}")
+        yield RedisDirectoryCache(redis, tenant=f"cache{next(_tenants)}", platform="slack")
         await redis.aclose()
 
 
@@ -135,7 +135,7 @@ class TestRedisDirectoryCache(RedisDirectoryCacheContract):
         await client.aclose()
 
     async def test_everything_expires(self, redis: Redis) -> None:
-        cache = RedisDirectoryCache(redis, tenant="expiry")
+        cache = RedisDirectoryCache(redis, tenant="expiry", platform="slack")
         await cache.keep({"a": "1"}, ttl_s=77, as_of=0)
         await cache.drop(["b"])
         await cache.claim("T1", ttl_s=66)
@@ -154,7 +154,7 @@ class TestRedisDirectoryCache(RedisDirectoryCacheContract):
     async def test_a_server_that_lost_its_memory_keeps_no_earlier_look_up(
         self, redis: Redis
     ) -> None:
-        cache = RedisDirectoryCache(redis, tenant="lossy")
+        cache = RedisDirectoryCache(redis, tenant="lossy", platform="slack")
         await cache.drop(["a"])
         began = await now(cache)
         async for key in redis.scan_iter("shifu:{lossy*"):
@@ -163,13 +163,17 @@ class TestRedisDirectoryCache(RedisDirectoryCacheContract):
         assert await cache.keep({"a": "stale"}, ttl_s=60, as_of=began) == frozenset()
 
     async def test_tenants_share_nothing(self, redis: Redis) -> None:
-        ours, theirs = (RedisDirectoryCache(redis, tenant=t) for t in ("ours", "theirs"))
+        ours, theirs = (
+            RedisDirectoryCache(redis, tenant=t, platform="slack") for t in ("ours", "theirs")
+        )
         await ours.keep({"a": "1"}, ttl_s=60, as_of=0)
 
         assert await kept(theirs, "a") == {}
 
     async def test_every_method_says_that_redis_is_unavailable(self) -> None:
-        cache = RedisDirectoryCache(open_redis("unix:///nowhere/redis.sock"), tenant="nowhere")
+        cache = RedisDirectoryCache(
+            open_redis("unix:///nowhere/redis.sock"), tenant="nowhere", platform="slack"
+        )
         calls = (
             cache.find(["a"]),
             cache.keep({"a": "1"}, ttl_s=1, as_of=0),

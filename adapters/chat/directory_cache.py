@@ -1,4 +1,4 @@
-"""The port for what was found out about people and channels in Slack, its in-memory twin, and Redis."""
+"""The port for what a platform told about people and channels, its in-memory twin, and Redis."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -120,15 +120,17 @@ _RELEASE = "return redis.call('DEL', KEYS[1])"
 
 class RedisDirectoryCache:
     """
-    `DirectoryCache` under the keys `shifu:{<tenant>:slack-directory}:`, all in one slot of a Cluster.
+    `DirectoryCache` under the keys `shifu:{<tenant>:<platform>-directory}:`, all in one slot of a Cluster.
 
     Args:
         timeout_s: Longest time one operation may take, its repetitions included.
     """
 
-    def __init__(self, redis: RedisClient, *, tenant: str, timeout_s: float = 4) -> None:
+    def __init__(
+        self, redis: RedisClient, *, tenant: str, platform: str, timeout_s: float = 4
+    ) -> None:
         self._redis = redis
-        self._prefix = f"shifu:{{{tenant}:slack-directory}}:"
+        self._prefix = f"shifu:{{{tenant}:{platform}-directory}}:"
         self._changes = f"{self._prefix}changes"
         self._timeout_s = timeout_s
 

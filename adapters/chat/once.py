@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from adapters.slack.origins import POSTING_S, Origins
+from adapters.chat.origins import POSTING_S, Replies
 from bot.errors import StateUnavailable
 
 log = structlog.get_logger()
@@ -20,23 +20,23 @@ class Posted:
     """
     Attributes:
         ref: What whoever changes the message needs.
-        channel: `<home>/<C…>` in which it stands.
-        ts: Empty if Slack has not told it.
+        channel: In which it stands.
+        message: Its id there; empty if the platform has not told it.
     """
 
     ref: str
     channel: str
-    ts: str
+    message: str
 
 
 class Once:
     """
-    Slack knows no key under which a repeated post would be the same message: a post whose answer is
+    The platforms know no key under which a repeated post would be the same message: a post whose answer is
     lost, or whose sender is killed before noting it, is made again.
     """
 
-    def __init__(self, origins: Origins) -> None:
-        self._origins = origins
+    def __init__(self, replies: Replies) -> None:
+        self._replies = replies
         self._posting: set[asyncio.Task[str]] = set()
 
     async def post(
@@ -50,10 +50,10 @@ class Once:
             StateUnavailable: Nobody knows whether it was posted before; nothing was.
         """
         while True:
-            known = await self._origins.reply(event_id, is_private=is_private)
+            known = await self._replies.reply(event_id, is_private=is_private)
             if known is not None:
                 return known, False
-            if await self._origins.begin_reply(event_id, is_private=is_private):
+            if await self._replies.begin_reply(event_id, is_private=is_private):
                 # To its end, also if nobody waits for it any more: half a request cannot be taken back.
                 posting = asyncio.create_task(self._post(event_id, post, is_private=is_private))
                 self._posting.add(posting)
@@ -75,23 +75,23 @@ class Once:
             await self._give_way(event_id, is_private=is_private)
             raise
         try:
-            await self._origins.note_reply(
+            await self._replies.note_reply(
                 event_id,
                 posted.ref,
                 channel=posted.channel,
-                ts=posted.ts,
+                message=posted.message,
                 is_private=is_private,
             )
         except StateUnavailable:
             # It stands there; only a second process could not know.
-            log.warning("slack.reply_not_noted")
+            log.warning("chat.reply_not_noted")
         return posted.ref
 
     async def _give_way(self, event_id: str, *, is_private: bool) -> None:
         try:
-            await self._origins.end_reply(event_id, is_private=is_private)
+            await self._replies.end_reply(event_id, is_private=is_private)
         except StateUnavailable:
-            log.warning("slack.reply_not_ended")
+            log.warning("chat.reply_not_ended")
 
     def _done(self, posting: asyncio.Task[str]) -> None:
         self._posting.discard(posting)
