@@ -13,6 +13,7 @@ from adapters.chat.directory_cache import (
     RedisDirectoryCache,
 )
 from adapters.chat.origins import InMemoryOrigins, Origins, RedisOrigins
+from adapters.chat.threads import InMemoryThreads, RedisThreads, Threads
 from adapters.settings import ConfigurationError, Settings
 from adapters.slack.actions import ActionRoutes
 from adapters.slack.adapter import SlackAdapter
@@ -39,7 +40,6 @@ from adapters.slack.sharing import ShareRoutes
 from adapters.slack.shortcuts import ShortcutRoutes
 from adapters.slack.surroundings import SlackSurroundings
 from adapters.slack.thread_ledger import InMemoryThreadLedger, ThreadLedger
-from adapters.slack.threads import InMemoryThreads, RedisThreads, Threads
 from adapters.slack_setup import slack_installations, slack_opt_ins
 from bot.directory import CompanyDirectory
 from bot.given_answers import GivenAnswers
@@ -90,7 +90,7 @@ async def open_slack(
     cache: DirectoryCache = InMemoryDirectoryCache()
     if redis is not None:
         origins = RedisOrigins(redis, Origin, tenant=tenant, platform="slack")
-        threads = RedisThreads(redis, tenant=tenant)
+        threads = RedisThreads(redis, tenant=tenant, platform="slack")
         ledger = RedisThreadLedger(redis, tenant=tenant)
         cache = RedisDirectoryCache(redis, tenant=tenant, platform="slack")
     rules = SlackRules(

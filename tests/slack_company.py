@@ -14,15 +14,12 @@ from adapters.app import Conversations, Knowledge, open_conversations, working
 from adapters.jobs import schedules
 from adapters.settings import Settings
 from adapters.slack_app import slack_jobs, taking_in
-from bot import texts
-from bot.answering import Answerer
-from bot.redis_client import close_redis, open_redis
 from retrieval.models import LanguageModel
-from retrieval.pipeline import AnswerPipeline
 from retrieval.store import ChunkStore
 from retrieval.types import IndexedDocument
 from tests import engines
 from tests.builders import TENANT
+from tests.chat_company import empty, is_final, knowledge_of
 from tests.fakes.slack_api import Message, SlackApi
 
 # U1 is Ann and U2 Ben, both engineers; U3 is Sam of sales; UG is a guest and UX of another company.
@@ -34,9 +31,6 @@ PEOPLE = {
         "sam": {"name": "Sam Wu", "slack": "T1/U3"},
     },
 }
-
-
-_STATUSES = (*texts.SEARCHING.values(), *texts.TRYING_AGAIN.values(), *texts.NEXT_IN_TURN.values())
 
 
 def furnish(api: SlackApi) -> None:
@@ -76,7 +70,7 @@ class SlackCompany:
         def found() -> Message | None:
             for message in self.api.from_app(channel, thread_ts):
                 is_new = message.ts > after and not message.is_streaming
-                if is_new and message.ephemeral_to == to and self._is_final(message):
+                if is_new and message.ephemeral_to == to and is_final(self.text(message)):
                     return message
             return None
 
@@ -93,10 +87,6 @@ class SlackCompany:
         await self.api.settled()
         while (await self.conversations.inbox.state()).unfinished:
             await asyncio.sleep(0.05)
-
-    def _is_final(self, message: Message) -> bool:
-        text = self.text(message)
-        return not any(status in text for status in _STATUSES)
 
 
 @asynccontextmanager
@@ -133,9 +123,8 @@ async def a_slack_company(
         }
     )
     store = store or engines.current.store(None)
-    pipeline = AnswerPipeline(store, embedder=None, model=model)
-    knowledge = Knowledge(store, None, model, pipeline, Answerer(pipeline, store, model))
-    await _empty(redis_url)
+    knowledge = knowledge_of(store, model)
+    await empty(redis_url)
     async with AsyncExitStack() as running:
         conversations = await running.enter_async_context(open_conversations(settings, knowledge))
         assert conversations.slack is not None
@@ -163,10 +152,3 @@ async def a_slack_company(
         else:
             await api.connected()
         yield SlackCompany(api, settings, store, knowledge, conversations)
-
-
-async def _empty(redis_url: str) -> None:
-    """Of what earlier tests left: all companies are the same tenant."""
-    redis = open_redis(redis_url)
-    await redis.flushdb()
-    await close_redis(redis)

@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from adapters.chat.inert import BREAK
 from adapters.chat.origins import InMemoryOrigins
 from adapters.slack.channel import SlackChannel
 from adapters.slack.client import SlackApi as SlackConnection
 from adapters.slack.client import SlackClients
 from adapters.slack.ids import SlackChannelId, SlackPerson, message_event
-from adapters.slack.inert import BREAK
 from adapters.slack.installations import InMemoryInstallations, Installation
 from adapters.slack.origin import Origin
 from bot.messages import ConversationKind, ConversationRef, MessageRef, UserRef

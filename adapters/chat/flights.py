@@ -57,7 +57,7 @@ class Batches(Generic[T]):
             self._open[place] = (next(self._numbers), set())
         number, members = self._open[place]
         members.add(member)
-        return await self._flights.once(("batch", place, number), lambda: self._run(place, members))
+        return await self._flights.once((self, place, number), lambda: self._run(place, members))
 
     async def _run(self, place: str, members: set[str]) -> T:
         await asyncio.sleep(0)

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 import structlog
 
 from adapters.chat.origins import Origins
+from adapters.chat.threads import Participation, Threads
 from adapters.slack.client import SlackClients
 from adapters.slack.ids import SlackChannelId, message_event
 from adapters.slack.incoming import Sender, SlackMessage
 from adapters.slack.markup import mentions_in, plain_text
 from adapters.slack.origin import Origin
-from adapters.slack.threads import Participation, Threads
 from bot.messages import ConversationKind, ConversationRef, IncomingMessage
 from retrieval.types import Language
 

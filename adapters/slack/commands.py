@@ -4,9 +4,9 @@ import structlog
 from slack_bolt.async_app import AsyncApp
 
 from adapters.chat.dialog_texts import NOT_ACCEPTED, QUESTION_TAKEN
+from adapters.chat.inert import escaped
 from adapters.slack.asking import SlackAsking
 from adapters.slack.incoming import Ack, Body, Sender, sender_of_action
-from adapters.slack.inert import escaped
 from adapters.slack.languages import SlackLanguages
 from adapters.slack.listener_texts import ASK_USAGE
 from adapters.slack.markup import plain_text

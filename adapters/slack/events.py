@@ -7,6 +7,7 @@ import structlog
 from slack_bolt.async_app import AsyncApp
 
 from adapters.chat.background import Background
+from adapters.chat.threads import is_stop
 from adapters.slack.asking import SlackAsking
 from adapters.slack.client import SLACK_FAILURES, SlackClients, what_failed
 from adapters.slack.home import HomeTab
@@ -15,7 +16,6 @@ from adapters.slack.languages import SlackLanguages
 from adapters.slack.listener_texts import LEFT_THREAD
 from adapters.slack.markup import mentions_in, plain_text
 from adapters.slack.prompts import Prompts
-from adapters.slack.threads import is_stop
 
 log = structlog.get_logger()
 

@@ -7,8 +7,8 @@ from enum import StrEnum
 from typing import Any
 
 from adapters.chat import texts
+from adapters.chat.inert import escaped, inert_markdown, inert_mrkdwn, one_line
 from adapters.slack import action_ids
-from adapters.slack.inert import escaped, inert_markdown, inert_mrkdwn, one_line
 from bot.channel import shortened
 from bot.messages import Reply, ReplyKind
 from retrieval.links import web_link

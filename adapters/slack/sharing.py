@@ -5,13 +5,13 @@ from slack_bolt.async_app import AsyncApp
 
 from adapters.chat.background import Background
 from adapters.chat.dialog_texts import NOT_ACCEPTED, NOT_KEPT, SHARE_TITLE, SHARED, SHARED_ALREADY
+from adapters.chat.inert import escaped
 from adapters.chat.origins import Origins
 from adapters.slack import action_ids, modals
 from adapters.slack.asking import SlackAsking
 from adapters.slack.client import SLACK_FAILURES, SlackClients, what_failed
 from adapters.slack.ids import SlackChannelId, message_event
 from adapters.slack.incoming import Ack, Body, Sender, sender_of_action, time_of
-from adapters.slack.inert import escaped
 from adapters.slack.languages import SlackLanguages
 from adapters.slack.listener_texts import ASKED_BY, CANNOT_POST_HERE
 from adapters.slack.origin import Origin

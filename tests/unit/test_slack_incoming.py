@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from adapters.chat.threads import Participation, is_small_talk, is_stop
 from adapters.slack.incoming import hints, message_in, sender_of_action, sender_of_event
-from adapters.slack.threads import Participation, is_small_talk, is_stop
 
 
 def an_event(**changes: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from adapters.chat import texts
-from adapters.slack.inert import BREAK, inert_markdown, inert_mrkdwn
+from adapters.chat.inert import BREAK, inert_markdown, inert_mrkdwn
 from adapters.slack.render import MAX_CHARACTERS, Rendered, Surface, rendered
 from bot.messages import Reply, ReplyKind
 from retrieval.types import Band, Chunk, Citation, Document, Language

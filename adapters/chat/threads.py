@@ -111,10 +111,12 @@ class InMemoryThreads:
 
 
 class RedisThreads:
-    def __init__(self, redis: RedisClient, *, tenant: str, timeout_s: float = 2) -> None:
+    def __init__(
+        self, redis: RedisClient, *, tenant: str, platform: str, timeout_s: float = 2
+    ) -> None:
         self._redis = redis
-        self._prefix = f"shifu:{tenant}:slack:thread:"
-        self._open_prefix = f"shifu:{tenant}:slack:open:"
+        self._prefix = f"shifu:{tenant}:{platform}:thread:"
+        self._open_prefix = f"shifu:{tenant}:{platform}:open:"
         self._timeout_s = timeout_s
 
     async def find(self, key: str) -> Participation | None:
