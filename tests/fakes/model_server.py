@@ -64,6 +64,8 @@ class ModelServer:
         self.api_key: str | None = None
         """Set: every other key is refused."""
         self.slow_s = 0.2
+        self.pause_s = 0.0
+        """Between the pieces of a reply."""
         self.retry_after = "0"
         self.refused_options: set[str] = set()
         self.dim = 8
@@ -146,7 +148,7 @@ class ModelServer:
         async def send(data: str) -> None:
             await response.write(f"data: {data}\n\n".encode())
             # Lets the reader take each piece by itself, as from a real model.
-            await asyncio.sleep(0)
+            await asyncio.sleep(self.pause_s)
 
         async def send_delta(delta: dict[str, str], finish: str | None = None) -> None:
             choice = {"index": 0, "delta": delta, "finish_reason": finish}

@@ -1,0 +1,1 @@
+"""What `tests.fakes.teams_api` is made of."""
