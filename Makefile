@@ -3,13 +3,22 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint browser lock clean
+.PHONY: demo test test-playground lint browser lock clean
 
 demo: .venv/demo
 	@$(BIN)/shifu demo
 
 test: .venv/dev
 	$(BIN)/python -m pytest -n 4 --dist worksteal
+
+# Microsoft's Agents Playground as the Teams client. Needs npm and Chromium, else its tests are skipped.
+PLAYGROUND := $(CURDIR)/.tools/playground
+
+test-playground: .venv/dev
+	@mkdir -p $(PLAYGROUND)
+	@! command -v npm >/dev/null || npm install --silent --prefix $(PLAYGROUND) --no-save --no-package-lock \
+		--ignore-scripts --no-audit --no-fund @microsoft/m365agentsplayground@0.2.28 @microsoft/app-manifest@1.1.2
+	SHIFU_TEST_PLAYGROUND=$(PLAYGROUND) $(BIN)/python -m pytest tests/playground
 
 lint: .venv/dev
 	$(BIN)/ruff format --check .

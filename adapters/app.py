@@ -60,6 +60,7 @@ from retrieval.types import Language
 
 if TYPE_CHECKING:
     from adapters.slack_app import Slack
+    from adapters.teams_app import Teams
 
 log = structlog.get_logger()
 
@@ -107,6 +108,7 @@ class Conversations:
     audience: Audience
     redis: RedisClient | None
     slack: "Slack | None"
+    teams: "Teams | None"
 
 
 @asynccontextmanager
@@ -207,10 +209,11 @@ async def open_conversations(
             review = RedisReviewQueue(redis, tenant=settings.tenant)
             web_logs = RedisMessageLogs(redis, tenant=settings.tenant)
             open_things.push_async_callback(web_logs.close)
-        directory: Directory = company
+        directories: dict[str, Directory] = {}
         channels: dict[str, Channel] = {"web": WebChannel(web_logs)}
         surroundings: dict[str, Surroundings] = {}
         slack: Slack | None = None
+        teams: Teams | None = None
         if settings.has_slack:
             # Here, since nobody without Slack should wait for its import.
             from adapters.slack_app import open_slack
@@ -218,10 +221,20 @@ async def open_conversations(
             slack = await open_things.enter_async_context(
                 open_slack(settings, redis, state, company)
             )
-            directory = DirectoryByPlatform(company, {"slack": slack.directory})
+            directories["slack"] = slack.directory
             channels["slack"], surroundings["slack"] = slack.channel, slack.surroundings
+        if settings.has_teams:
+            from adapters.teams_app import open_teams
+
+            teams = await open_things.enter_async_context(open_teams(settings, redis, company))
+            directories["teams"], channels["teams"] = teams.directory, teams.channel
+        directory = DirectoryByPlatform(company, directories) if directories else company
         audience, languages = Audience(directory), Languages(state)
-        admins, forgetting = Admins(directory, settings.admins), Forgetting(state, records, inbox)
+        if teams is not None:
+            surroundings["teams"] = teams.surroundings(audience)
+        kept_of_people = [teams.personal_cards] if teams is not None else []
+        forgetting = Forgetting(state, records, inbox, kept_of_people)
+        admins = Admins(directory, settings.admins)
         commands = Commands(
             audience=audience,
             store=knowledge.store,
@@ -256,6 +269,8 @@ async def open_conversations(
         )
         queue = TurnQueue(inbox, channels, languages, busy_above=settings.work.busy_above)
         open_things.push_async_callback(queue.close)
+        if teams is not None:
+            teams.stop_with(queue)
         yield Conversations(
             directory,
             state,
@@ -272,6 +287,7 @@ async def open_conversations(
             audience,
             redis,
             slack,
+            teams,
         )
 
 
@@ -349,7 +365,7 @@ async def _together(*works: Coroutine[object, object, None]) -> None:
 
 def open_directory(settings: Settings) -> CompanyDirectory:
     path = settings.directory.path
-    if path is None and settings.has_slack:
+    if path is None and (settings.has_slack or settings.has_teams):
         return EmptyDirectory()
     if path is None:
         raise ConfigurationError(
@@ -483,7 +499,8 @@ def _command_options(settings: Settings, model: LanguageModel | None) -> Command
     return CommandOptions(
         model=model.name if model else None,
         prices=prices,
-        prefixes={"slack": "/shifu "},
+        # Teams opens a menu of its own where a slash is typed.
+        prefixes={"slack": "/shifu ", "teams": ""},
         private_ask={"slack": "/ask"},
     )
 

@@ -21,6 +21,7 @@ from adapters.console import (
 from adapters.logs import configure_logging
 from adapters.settings import ConfigurationError, Settings, load_settings
 from adapters.slack_cli import slack_app
+from adapters.teams_cli import teams_app
 from retrieval.errors import ShifuError
 
 app = typer.Typer(
@@ -368,6 +369,7 @@ def store_migrate(
 
 
 app.add_typer(slack_app, name="slack")
+app.add_typer(teams_app, name="teams")
 
 
 @app.command()
@@ -405,7 +407,7 @@ def demo(
 
 @app.command()
 def doctor(as_json: _Json = False) -> None:
-    """Check settings, documents, model, directory, Redis and Slack, and say how to mend what is wrong."""
+    """Check settings, documents, model, directory, Redis, Slack and Teams, and say how to mend what is wrong."""
     from adapters.doctor import examine
 
     findings = asyncio.run(examine(_settings()))

@@ -31,7 +31,8 @@ async def examine(settings: Settings) -> list[Finding]:
     findings = []
     for part, check in checks:
         findings += await _findings(part, _only(check(settings)))
-    return findings + await _findings("slack", _slack(settings))
+    findings += await _findings("slack", _slack(settings))
+    return findings + await _findings("teams", _teams(settings))
 
 
 async def _findings(part: str, checking: Awaitable[list[Finding]]) -> list[Finding]:
@@ -173,3 +174,29 @@ async def _slack(settings: Settings) -> list[Finding]:
                 findings.append(Finding("slack", False, f"{text}; add it, or install again there"))
         installations = slack_installations(settings, api, redis)
         return findings + await check_slack(api, installations, expected)
+
+
+async def _teams(settings: Settings) -> list[Finding]:
+    if not settings.teams.is_on:
+        return [Finding("teams", None, "off; docs/teams.md tells how to begin")]
+    # Here, since nobody without Teams should wait for its libraries.
+    import aiohttp
+
+    from adapters.teams.checks import TeamsExpectations, check_teams
+    from adapters.teams_app import bot_tokens
+    from adapters.teams_setup import teams_opt_ins
+
+    teams = settings.teams
+    expected = TeamsExpectations(
+        app_id=teams.app_id,
+        tenants=sorted(teams.our_tenants),
+        keys_url=teams.keys_url,
+        graph_url=teams.graph_url if teams.use_graph else "",
+        opt_ins=teams_opt_ins(settings),
+    )
+    tokens = bot_tokens(settings)
+    async with AsyncExitStack() as open_things:
+        http = await open_things.enter_async_context(aiohttp.ClientSession(trust_env=True))
+        if tokens is not None:
+            open_things.push_async_callback(tokens.close)
+        return await check_teams(http, tokens, expected)

@@ -67,8 +67,9 @@ async def serve(
         stop = _stop_signal()
         app = web_application(settings, knowledge, conversations, suggestions=suggestions or {})
         slack = _slack(settings, knowledge, conversations, app)
+        teams = _teams(settings, knowledge, conversations, app)
         host, port = settings.web.host, settings.web.port
-        async with _listening(app, host, port, setting="SHIFU_WEB") as address, slack:
+        async with _listening(app, host, port, setting="SHIFU_WEB") as address, slack, teams:
             if settings.work.in_serve or may_forget:
                 async with _working(settings, knowledge, conversations) as running:
                     on_ready(address)
@@ -136,6 +137,17 @@ def _slack(
     from adapters.slack_app import taking_in
 
     return taking_in(settings, knowledge, conversations, conversations.slack, app)
+
+
+def _teams(
+    settings: Settings, knowledge: Knowledge, conversations: Conversations, app: web.Application
+) -> AbstractAsyncContextManager[None]:
+    """As `_slack`."""
+    if conversations.teams is None:
+        return nullcontext()
+    from adapters.teams_app import taking_in
+
+    return taking_in(settings, knowledge, conversations, conversations.teams, app)
 
 
 def _working(

@@ -26,6 +26,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from adapters.teams_settings import TeamsSettings
 from adapters.web.guard import WebMode, is_origin
 from retrieval.errors import ShifuError
 
@@ -419,6 +420,7 @@ class Settings(BaseSettings):
     work: WorkSettings = WorkSettings()
     sync: SyncSettings = SyncSettings()
     slack: SlackSettings = SlackSettings()
+    teams: TeamsSettings = TeamsSettings()
     web: WebSettings = WebSettings()
 
     @property
@@ -473,6 +475,10 @@ class Settings(BaseSettings):
     def has_slack(self) -> bool:
         return bool(self.slack_bot_token or self.slack.client_id)
 
+    @property
+    def has_teams(self) -> bool:
+        return self.teams.is_on
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -518,7 +524,7 @@ def load_settings() -> Settings:
     except ValueError:
         # A list in the environment that is no JSON; the library names its group only.
         raise ConfigurationError(
-            "\n".join(_explained((name,), "must be a list in JSON") for name in _broken_lists())
+            "\n".join(_explained((name,), "must be written in JSON") for name in _broken_lists())
         ) from None
 
 
@@ -539,7 +545,7 @@ def _facts(field: object) -> tuple[str, str, str]:
     default = getattr(field, "default", None)
     if isinstance(default, SecretStr) or default is None:
         shown = ""
-    elif isinstance(default, tuple):
+    elif isinstance(default, tuple | dict):
         shown = ", ".join(map(str, default))
     else:
         shown = str(default)
@@ -572,9 +578,10 @@ def _broken_lists() -> list[str]:
             ("WEB", WebSettings),
             ("SYNC", SyncSettings),
             ("SLACK", SlackSettings),
+            ("TEAMS", TeamsSettings),
         )
         for n, f in fields.model_fields.items()
-        if isinstance(f.default, tuple)
+        if isinstance(f.default, tuple | dict)
     }
     return sorted(v for v in os.environ if v.upper() in lists and not _is_json(os.environ[v]))
 

@@ -1,6 +1,8 @@
 """Forgetting: what is kept of a conversation, or of a person, is removed where and when nobody writes to it."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from bot.errors import TryLater, WrittenByAnotherVersion
 from bot.inbox import Inbox
@@ -21,6 +23,14 @@ _MOST_RECORDS = 10_000
 _PAUSE_S = 5.0
 
 
+class KeptOfPeople(Protocol):
+    """What a platform keeps of people beside their conversations."""
+
+    async def forget(self, user: UserRef) -> None:
+        """Raises `StateUnavailable` when not everything could be removed."""
+        ...
+
+
 class Forgetting:
     """
     To be called in the turn of the message that asks for it: its own conversation is at hand.
@@ -31,10 +41,13 @@ class Forgetting:
     Raises `StateUnavailable` when not everything could be removed; done again, the rest is.
     """
 
-    def __init__(self, state: State, records: Records, inbox: Inbox) -> None:
+    def __init__(
+        self, state: State, records: Records, inbox: Inbox, others: Sequence[KeptOfPeople] = ()
+    ) -> None:
         self._state = state
         self._records = records
         self._inbox = inbox
+        self._others = others
 
     async def conversation(self, message: IncomingMessage) -> None:
         """
@@ -70,6 +83,8 @@ class Forgetting:
         for letter in await self._inbox.dead():
             if _asker(letter.entry.body) == user:
                 await self._inbox.drop(letter.entry.id)
+        for other in self._others:
+            await other.forget(user)
         await self._records.forget(user)
         await self._state.forget_feedback(user)
         await self._state.save_preferences(user, Preferences())

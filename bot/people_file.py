@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -43,11 +44,31 @@ _USER_KEYS = (
     "groups",
     "email",
     "slack",
+    "teams",
 )
 _GROUP_KEYS = ("members", "groups")
 _CONVERSATION_KEYS = ("kind", "members")
-_SLACK = "slack:"
-_SLACK_ACCOUNT = re.compile(r"[TE][A-Z0-9]+/[UW][A-Z0-9]+")
+_GUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Platform:
+    """Where people have accounts that stand under the key of its name."""
+
+    name: str
+    account: re.Pattern[str]
+    example: str
+
+    @property
+    def prefix(self) -> str:
+        return f"{self.name}:"
+
+
+_PLATFORMS = (
+    _Platform("slack", re.compile(r"[TE][A-Z0-9]+/[UW][A-Z0-9]+"), "T0123ABC/U0123ABC"),
+    # The Entra tenant and the object id of the account in it.
+    _Platform("teams", re.compile(f"{_GUID}/{_GUID}"), "<tenant id>/<object id>, in lower case"),
+)
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 
@@ -88,12 +109,10 @@ def read_people(text: str, tenant: str) -> People:
         _text(name, "conversations"): _room(name, entry, f"conversations.{name}", persons, tenant)
         for name, entry in _mapping(file, "conversations").items()
     }
-    return People(
-        persons,
-        rooms,
-        _by_name(users, persons, "slack", _slack_accounts),
-        _by_name(users, persons, "email", _emails),
-    )
+    by_account: dict[str, Person] = {}
+    for platform in _PLATFORMS:
+        by_account |= _by_name(users, persons, platform.name, partial(_accounts, platform))
+    return People(persons, rooms, by_account, _by_name(users, persons, "email", _emails))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +164,11 @@ def _holders(parents: Mapping[str, set[str]]) -> dict[str, frozenset[str]]:
 
 
 def _person(id: str, entry: Any, at: str, groups: _Groups, tenant: str) -> Person:
-    if id.startswith(_SLACK):
-        # Accounts there bring their rights with them; an id like theirs would share them.
-        raise PeopleFileError(f"{at}: name the account under the key `slack` of its owner")
+    for platform in _PLATFORMS:
+        if id.startswith(platform.prefix):
+            # Accounts there bring their rights with them; an id like theirs would share them.
+            key = platform.name
+            raise PeopleFileError(f"{at}: name the account under the key `{key}` of its owner")
     if isinstance(entry, list):
         entry = _from_plain_list(_names(entry, at))
     entry = entry or {}
@@ -192,12 +213,12 @@ def _by_name(
     return found
 
 
-def _slack_accounts(value: Any, at: str) -> list[str]:
+def _accounts(platform: _Platform, value: Any, at: str) -> list[str]:
     accounts = [_text(value, at)] if isinstance(value, str) else _names(value, at)
     for account in accounts:
-        if not _SLACK_ACCOUNT.fullmatch(account):
-            raise PeopleFileError(f"{at}: {account!r} does not look like T0123ABC/U0123ABC")
-    return [_SLACK + account for account in accounts]
+        if not platform.account.fullmatch(account):
+            raise PeopleFileError(f"{at}: {account!r} does not look like {platform.example}")
+    return [platform.prefix + account for account in accounts]
 
 
 def _emails(value: Any, at: str) -> list[str]:

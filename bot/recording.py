@@ -18,8 +18,13 @@ _ANSWERS = uuid.UUID("6a0f6f5e-6c0e-4f0b-8d52-0d9a1c3b7e44")
 
 def answer_id(message: IncomingMessage, *, is_private: bool) -> str:
     """Equal for every try of answering *message*, so that a record replaces that of an earlier one."""
+    return id_of_answer(message.user.tenant, message.event_id, is_private=is_private)
+
+
+def id_of_answer(tenant: str, event_id: str, *, is_private: bool) -> str:
+    """Of the answer to that message, for a platform that tells no more of it."""
     kind = "private" if is_private else "shared"
-    return uuid.uuid5(_ANSWERS, f"{message.user.tenant}:{message.event_id}:{kind}").hex
+    return uuid.uuid5(_ANSWERS, f"{tenant}:{event_id}:{kind}").hex
 
 
 class Recorder:

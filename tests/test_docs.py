@@ -14,6 +14,7 @@ import typer
 from adapters.cli import app
 from adapters.settings import Settings, all_settings
 from adapters.slack.permissions import SCOPES
+from adapters.teams.permissions import PERMISSIONS
 from bot.people_file import read_people
 from retrieval.evaluation import EvaluationQuestion
 from retrieval.ingest.convert import convert, supported_endings
@@ -28,7 +29,7 @@ COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _ABSOLUTE_PATH = re.compile(r"(?<![\w.:/~<>}])/([A-Za-z][\w.-]*)")
-_ROUTES = {"v1.", "v1", "healthz", "readyz", "slack"}
+_ROUTES = {"v1.", "v1", "healthz", "readyz", "slack", "teams"}
 _SLASH_COMMANDS = {"ask", "shifu", "why", "invite"}
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -96,6 +97,22 @@ def test_the_table_of_slacks_scopes_is_all_of_them() -> None:
             else ("with " + ", ".join(sorted(scope.only_for)) if scope.only_for else ""),
         )
         for scope in SCOPES
+    ]
+
+
+def test_the_table_of_what_teams_is_to_permit_is_all_of_it() -> None:
+    rows = _rows(_marked("teams", "permissions"))[1:]
+
+    assert [(name.strip("`"), *rest) for name, *rest in rows] == [
+        (
+            permission.name,
+            permission.why,
+            permission.granted_by.value,
+            "needed"
+            if permission.is_needed
+            else ("with " + ", ".join(sorted(permission.only_for)) if permission.only_for else ""),
+        )
+        for permission in PERMISSIONS
     ]
 
 
@@ -220,7 +237,7 @@ def _is_assignment(word: str) -> bool:
 
 
 def _targets() -> set[str]:
-    return set(re.findall(r"^([a-z]+):", _text(ROOT / "Makefile"), re.M))
+    return set(re.findall(r"^([a-z-]+):", _text(ROOT / "Makefile"), re.M))
 
 
 def _anchors(page: Path) -> set[str]:

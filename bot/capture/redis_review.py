@@ -55,7 +55,8 @@ class RedisReviewQueue:
 
 
 def _encode(submission: Submission) -> str:
-    where = submission.conversation
+    where, author = submission.conversation, submission.author
+    written_at = submission.written_at
     return _json.encode(
         {
             "id": submission.id,
@@ -66,6 +67,9 @@ def _encode(submission: Submission) -> str:
             "at": submission.at.isoformat(),
             "permalink": submission.permalink,
             "conversation": conversation_values(where) if where else None,
+            "author": [author.tenant, author.id] if author else None,
+            "written_at": written_at.isoformat() if written_at else None,
+            "is_edited": submission.is_edited,
         }
     )
 
@@ -75,6 +79,8 @@ def _decode(text: str) -> Submission | None:
     try:
         values = _json.decode(text)
         where = values["conversation"]
+        # What older versions kept has no author.
+        author, written_at = values.get("author"), values.get("written_at")
         return Submission(
             id=values["id"],
             title=values["title"],
@@ -84,6 +90,9 @@ def _decode(text: str) -> Submission | None:
             at=datetime.fromisoformat(values["at"]),
             permalink=values["permalink"],
             conversation=conversation_in(where) if where else None,
+            author=UserRef(*author) if author else None,
+            written_at=datetime.fromisoformat(written_at) if written_at else None,
+            is_edited=values.get("is_edited", False),
         )
     except (ValueError, KeyError, TypeError):
         log.warning("review.unreadable", size_bytes=len(text))

@@ -17,6 +17,10 @@ class Submission:
         audience: Who should read it, in the words of whoever offers it: a wish, no grant.
         permalink: Where it was said; None for what was written anew.
         conversation: Where it was said: who reads there bounds who may read the document.
+        author: Who wrote it, by the platform's own word; None where that was not to be had, and for what
+            was written anew: then *by* alone answers for it.
+        written_at: When *author* wrote it.
+        is_edited: *by* has changed what *author* wrote.
     """
 
     id: str
@@ -27,6 +31,9 @@ class Submission:
     at: datetime
     permalink: str | None = None
     conversation: ConversationRef | None = None
+    author: UserRef | None = None
+    written_at: datetime | None = None
+    is_edited: bool = False
 
 
 class ReviewQueue(Protocol):

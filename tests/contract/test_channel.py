@@ -19,6 +19,7 @@ from retrieval.types import Language
 from tests.builders import TENANT as TEST_TENANT
 from tests.fakes.web_site import TENANT, WebSite
 from tests.slack_stage import SlackStage, a_slack_stage
+from tests.teams_stage import CHAT, TeamsStage, a_teams_stage
 
 
 class Stage(Protocol):
@@ -278,14 +279,8 @@ class TestWebChannelOnRedis(ChannelContract):
         await close_redis(redis)
 
 
-class TestSlackChannel(ChannelContract):
-    @pytest.fixture
-    async def stage(self) -> AsyncIterator[Stage]:
-        async with a_slack_stage() as stage:
-            await stage.ask(event_id=EVENT)
-            yield stage
-
-    # What Slack shows to one person alone it neither keeps nor changes.
+class FirstPrivateReplyStands(ChannelContract):
+    """Of what one person alone sees."""
 
     async def test_an_update_of_a_private_reply_stays_private(self, stage: Stage) -> None:
         ref = await stage.channel.post_private(
@@ -311,6 +306,15 @@ class TestSlackChannel(ChannelContract):
         assert await stage.seen_by(stage.ben) == ["for all"]
 
 
+class TestSlackChannel(FirstPrivateReplyStands):
+    # What Slack shows to one person alone it neither keeps nor changes.
+    @pytest.fixture
+    async def stage(self) -> AsyncIterator[Stage]:
+        async with a_slack_stage() as stage:
+            await stage.ask(event_id=EVENT)
+            yield stage
+
+
 class TestSlackChannelWithoutStreaming(TestSlackChannel):
     @pytest.fixture
     async def stage(self) -> AsyncIterator[Stage]:
@@ -331,7 +335,7 @@ class TestSlackChannelTakenOver(TestSlackChannel):
 
 
 class _TakenOver:
-    def __init__(self, stage: SlackStage) -> None:
+    def __init__(self, stage: SlackStage | TeamsStage) -> None:
         self._stage = stage
         self.conversation, self.elsewhere = stage.conversation, stage.elsewhere
         self.ann, self.ben = stage.ann, stage.ben
@@ -340,3 +344,29 @@ class _TakenOver:
     @property
     def channel(self) -> Channel:
         return self._stage.another_channel()
+
+
+class TestTeamsChannel(FirstPrivateReplyStands):
+    @pytest.fixture
+    async def stage(self) -> AsyncIterator[Stage]:
+        async with a_teams_stage() as stage:
+            await stage.ask(event_id=EVENT)
+            yield stage
+
+
+class TestTeamsChannelInAGroupChat(FirstPrivateReplyStands):
+    @pytest.fixture
+    async def stage(self) -> AsyncIterator[Stage]:
+        async with a_teams_stage() as stage:
+            await stage.ask(CHAT, event_id=EVENT)
+            yield stage
+
+
+class TestTeamsChannelTakenOver(FirstPrivateReplyStands):
+    """Each call goes to another process than the one before."""
+
+    @pytest.fixture
+    async def stage(self) -> AsyncIterator[Stage]:
+        async with a_teams_stage() as stage:
+            await stage.ask(event_id=EVENT)
+            yield _TakenOver(stage)

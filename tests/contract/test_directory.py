@@ -22,8 +22,12 @@ from retrieval.access import (
 )
 from tests.builders import TENANT, a_conversation
 from tests.slack_directory import a_slack
+from tests.teams_directory import ENTRA, a_place, a_teams, a_user, an_id
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "company" / "people.yaml"
+
+AMY_IN_TEAMS = "7c9e6679-7425-40de-944b-e07fc1f90ae7/3f2504e0-4f89-41d3-9a0c-0305e82c3301"
+BEN_IN_TEAMS = "7c9e6679-7425-40de-944b-e07fc1f90ae7/16fd2706-8baf-433b-82eb-8c7fada847da"
 
 PEOPLE = """
 groups:
@@ -275,6 +279,13 @@ class TestYamlDirectory(DirectoryContract):
             ),
             ("users: {a: {email: nobody}}", "'nobody' is no e-mail address"),
             ("users: {'slack:T1/U1': }", "under the key `slack` of its owner"),
+            ("users: {'teams:t/o': }", "under the key `teams` of its owner"),
+            ("users: {a: {teams: amy@x.tw}}", "'amy@x.tw' does not look like <tenant id>/<object"),
+            (f"users: {{a: {{teams: {AMY_IN_TEAMS.upper()}}}}}", "does not look like"),
+            (
+                f"users: {{a: {{teams: {AMY_IN_TEAMS}}}, b: {{teams: [{AMY_IN_TEAMS}]}}}}",
+                r"users\.b\.teams: 'a' has the same",
+            ),
         ],
     )
     def test_accounts_that_are_doubtful_are_errors(
@@ -285,7 +296,8 @@ class TestYamlDirectory(DirectoryContract):
 
     async def test_people_are_found_by_their_accounts_and_addresses(self, tmp_path: Path) -> None:
         text = (
-            "users: {amy: {slack: [T1/U1, E1/W1], email: Amy@Company.example}, ben: {slack: T1/U2}}"
+            "users: {amy: {slack: [T1/U1, E1/W1], email: Amy@Company.example}, "
+            f"ben: {{slack: T1/U2, teams: {BEN_IN_TEAMS}}}}}"
         )
         directory = YamlDirectory.load(a_file(tmp_path, text), TENANT)
         amy, ben = await found(directory, "amy"), await found(directory, "ben")
@@ -293,13 +305,17 @@ class TestYamlDirectory(DirectoryContract):
         assert await directory.person_on("slack:T1/U1") == amy
         assert await directory.person_on("slack:E1/W1") == amy
         assert await directory.person_on("slack:T1/U2") == ben
+        assert await directory.person_on(f"teams:{BEN_IN_TEAMS}") == ben
         assert await directory.person_on("slack:T2/U1") is None
+        assert await directory.person_on(f"teams:{AMY_IN_TEAMS}") is None
         assert await directory.person_with_email("amy@COMPANY.example") == amy
         assert await directory.person_with_email("ben@company.example") is None
 
 
 SLACK_ACCOUNTS = {"ann": "U1", "ben": "U2", "max": "U3", "nina": "U4"}
 SLACK_CHANNELS = {"#general": "C1", "#lab": "C2"}
+TEAMS_ACCOUNTS = {"ann": 1, "ben": 2, "max": 3, "nina": 4}
+TEAMS_CHANNELS = {"#general": "19:general@thread.tacv2", "#lab": "19:lab@thread.tacv2"}
 
 
 class TestSlackDirectory(DirectoryContract):
@@ -323,6 +339,36 @@ class TestSlackDirectory(DirectoryContract):
                 api.user(account, id, guest=id == "nina")
             api.channel("C1", "general", members=["U1", "U2"])
             api.channel("C2", "lab", "private", members=["U2", "U3"])
+            yield directory
+
+
+class TestTeamsDirectory(DirectoryContract):
+    """The same company, whose people come from Entra."""
+
+    def ref(self, id: str) -> UserRef:
+        return a_user(TEAMS_ACCOUNTS.get(id, 9))
+
+    def place(self, name: str, *, tenant: str = TENANT) -> ConversationRef:
+        return replace(a_place(TEAMS_CHANNELS.get(name, "19:none@thread.tacv2")), tenant=tenant)
+
+    @pytest.fixture
+    async def directory(self, tmp_path: Path) -> AsyncIterator[Directory]:
+        text = PEOPLE
+        for id, number in TEAMS_ACCOUNTS.items():
+            account = f"{ENTRA}/{an_id(number)}"
+            text = text.replace(f"  {id}: {{name", f"  {id}: {{teams: {account}, name")
+        company = YamlDirectory.load(a_file(tmp_path, text), TENANT)
+        async with a_teams(company) as (api, directory):
+            # So that groups come from the file alone.
+            api.forbid("GroupMember.Read.All")
+            for id, number in TEAMS_ACCOUNTS.items():
+                api.user(an_id(number), id, guest=id == "nina")
+            for name, members in (("#general", ["ann", "ben"]), ("#lab", ["ben", "max"])):
+                visibility = "Public" if name == "#general" else "Private"
+                ids = [an_id(TEAMS_ACCOUNTS[id]) for id in members]
+                channel = TEAMS_CHANNELS[name]
+                group = an_id(100 + len(channel))
+                api.team(channel, group, name, ids, visibility=visibility)
             yield directory
 
 

@@ -27,12 +27,21 @@ def a_submission(id: str = "s1", *, minute: int = 0) -> Submission:
         at=datetime(2026, 11, 23, 8, minute, tzinfo=UTC),
         permalink="https://chat.example/p1",
         conversation=a_conversation("#eng", ConversationKind.PRIVATE, "t1"),
+        author=UserRef(TENANT, "sam"),
+        written_at=datetime(2026, 11, 20, 8, tzinfo=UTC),
+        is_edited=True,
     )
 
 
 class ReviewQueueContract:
     async def test_a_submission_comes_back_as_it_was_made(self, review: ReviewQueue) -> None:
-        bare = replace(a_submission("s2", minute=1), permalink=None, conversation=None)
+        bare = replace(
+            a_submission("s2", minute=1),
+            permalink=None,
+            conversation=None,
+            author=None,
+            written_at=None,
+        )
 
         await review.submit(a_submission())
         await review.submit(bare)

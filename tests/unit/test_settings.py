@@ -30,6 +30,11 @@ WRONG = {
     "SHIFU_EMBEDDINGS__NAME": [""],
     "SHIFU_SLACK__API_URL": ["slack.com", "https://slack.com/api?x=1"],
     "SHIFU_SLACK__MATCH_EMAIL": ["often"],
+    "SHIFU_TEAMS__APP_ID": ["shifu", "0" * 32],
+    "SHIFU_TEAMS__TENANTS": ['["contoso"]'],
+    "SHIFU_TEAMS__GROUPS": ['{"eng": "engineering"}', "[]"],
+    "SHIFU_TEAMS__FOLLOW_TEAMS": ['["all"]'],
+    "SHIFU_TEAMS__GRAPH_URL": ["graph.microsoft.com"],
     "SHIFU_SLACK__TEAMS": ['{"T1": "ours"}'],
     "SHIFU_WEB__HOST": [""],
     "SHIFU_WEB__PORT": ["-1", "65536", "http"],
@@ -208,6 +213,7 @@ def test_every_setting_but_a_key_has_an_example() -> None:
         "SHIFU_SLACK__SIGNING_SECRET",
         "SHIFU_SLACK__CLIENT_SECRET",
         "SHIFU_SLACK__INSTALLATION_KEYS",
+        "SHIFU_TEAMS__APP_PASSWORD",
     }
 
 

@@ -1,0 +1,1 @@
+"""Microsoft Teams: chats and channels, people and groups of Entra, documents of SharePoint."""

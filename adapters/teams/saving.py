@@ -1,0 +1,197 @@
+"""The action "Save to knowledge": a dialog on a message, and what comes back from it, for review."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from adapters.chat.dialog_texts import (
+    NOT_ACCEPTED,
+    NOTHING_TO_SAVE,
+    SAVE_TITLE,
+    SAVED_FOR_REVIEW,
+    TOO_MANY_SAVED,
+)
+from adapters.teams.cards import AUDIENCES, MAX_TEXT, MAX_TITLE, save_card
+from adapters.teams.claims import Claim, Claims, Doubt, Doubtful, Verified
+from adapters.teams.elements import attachment, card, line
+from adapters.teams.incoming import language_of_locale, mapping, sender_of, text_in
+from adapters.teams.languages import TeamsLanguages
+from adapters.teams.verbs import AUDIENCE, TEXT, TITLE
+from bot.capture.review import ReviewQueue, Submission
+from bot.state import State
+from retrieval.ingest.clean import visible
+from retrieval.types import Language
+
+log = structlog.get_logger()
+
+Json = dict[str, Any]
+
+_SAVED_PER_DAY = 50
+_TITLE_CHARACTERS = 80
+
+# What Teams puts into the answer to our offer to be added, and back.
+_INSTALL = "justInTimeInstall"
+_CLAIM = "messagePayload"
+
+EN, ZH = Language.ENGLISH, Language.CHINESE
+
+REFUSALS = {
+    Doubt.STRANGER: {
+        EN: "I can keep this only for members of the conversation whom I know. Nothing was saved.",
+        ZH: "只有我認得的對話成員才能儲存這則訊息，這次沒有儲存。",
+    },
+    Doubt.AUTHOR: {
+        EN: "Whoever wrote this is not a member of the conversation, as far as I can see. Nothing was saved.",
+        ZH: "就我所知，這則訊息的作者不是這個對話的成員，因此沒有儲存。",
+    },
+    Doubt.DIFFERENT: {
+        EN: "This message reads differently in Teams by now. Nothing was saved; please open it again and retry.",
+        ZH: "這則訊息目前在 Teams 上的內容不一樣了，因此沒有儲存，請重新開啟訊息後再試一次。",
+    },
+    Doubt.GONE: {
+        EN: "I cannot find this message in Teams any more. Nothing was saved.",
+        ZH: "我在 Teams 上找不到這則訊息了，因此沒有儲存。",
+    },
+    Doubt.NOT_A_PERSON: {
+        EN: "I keep only what people write, not what bots and apps do. Nothing was saved.",
+        ZH: "我只收錄人寫的內容，不收錄機器人或應用程式的訊息，因此沒有儲存。",
+    },
+    Doubt.NO_TEXT: NOTHING_TO_SAVE,
+    Doubt.UNSURE: NOT_ACCEPTED,
+}
+INSTALL_OFFER = {
+    EN: "I am not in this conversation, so I cannot tell who reads it. Add me here to save its messages; nothing is "
+    "saved before that.",
+    ZH: "我不在這個對話裡，無法得知誰讀得到。請先把我加進來，才能儲存這裡的訊息；在那之前不會儲存任何內容。",
+}
+INSTALL = {EN: "Add Shifu here", ZH: "把 Shifu 加進來"}
+INSTALLED = {
+    EN: "I am being added. Please choose “Save to knowledge” again in a moment.",
+    ZH: "正在把我加進來，請稍候再選一次「存成知識」。",
+}
+OWN_WORDS = {
+    EN: "I may not read the original here, so this counts as your own words, and nobody else is named as its author.",
+    ZH: "我在這裡無法讀取原始訊息，因此會當成你自己的話，不會標示其他人為作者。",
+}
+
+
+class Saving:
+    """
+    Both methods answer with the body that Teams waits for, for up to five seconds.
+
+    They raise a `ShifuError` where what they need is away; then nothing is kept.
+    """
+
+    def __init__(
+        self, claims: Claims, languages: TeamsLanguages, state: State, review: ReviewQueue
+    ) -> None:
+        self._claims = claims
+        self._languages = languages
+        self._state = state
+        self._review = review
+
+    async def dialog(self, invoke: Mapping[str, Any]) -> Json:
+        """For `composeExtension/fetchTask`."""
+        return await self._opened(invoke, await self._language(invoke))
+
+    async def submitted(self, invoke: Mapping[str, Any]) -> Json:
+        """For `composeExtension/submitAction`: everything is checked once more, as if nothing had been."""
+        language = await self._language(invoke)
+        value = mapping(invoke.get("value"))
+        data = mapping(value.get("data"))
+        if mapping(data.get("msteams")).get(_INSTALL):
+            return await self._opened(invoke, language, was_offered=True)
+        # Not every client tells the message a second time.
+        told = value.get(_CLAIM) or data.get(_CLAIM)
+        claim = Claim.of({**invoke, "value": {_CLAIM: told}})
+        title, text = _typed(data, TITLE, MAX_TITLE), _typed(data, TEXT, MAX_TEXT)
+        try:
+            if claim is None or not title or not text:
+                raise Doubtful(Doubt.NO_TEXT)
+            verified = await self._claims.check(claim, is_to_be_shown=False)
+        except Doubtful as refusal:
+            return _refused(refusal.doubt, language, was_offered=True)
+        if not await self._state.allow(
+            f"save:{verified.saver.key}", limit=_SAVED_PER_DAY, per_s=86_400
+        ):
+            return _told(TOO_MANY_SAVED[language])
+        await self._review.submit(_submission(verified, title, text, _typed(data, AUDIENCE, 20)))
+        log.info("teams.saved", is_original=verified.is_original)
+        return _told(SAVED_FOR_REVIEW[language])
+
+    async def _opened(
+        self, invoke: Mapping[str, Any], language: Language, *, was_offered: bool = False
+    ) -> Json:
+        claim = Claim.of(invoke)
+        try:
+            if claim is None:
+                raise Doubtful(Doubt.NO_TEXT)
+            verified = await self._claims.check(claim, is_to_be_shown=True)
+            if not verified.text:
+                raise Doubtful(Doubt.NO_TEXT)
+        except Doubtful as refusal:
+            return _refused(refusal.doubt, language, was_offered=was_offered)
+        shown = save_card(
+            verified.text.splitlines()[0][:_TITLE_CHARACTERS],
+            verified.text,
+            {_CLAIM: claim.reminder},
+            language,
+            hint="" if verified.is_original else OWN_WORDS[language],
+        )
+        return _continued(shown, SAVE_TITLE[language])
+
+    async def _language(self, invoke: Mapping[str, Any]) -> Language:
+        return await self._languages.of(sender_of(invoke), language_of_locale(invoke))
+
+
+def _submission(verified: Verified, title: str, text: str, audience: str) -> Submission:
+    is_edited = verified.is_original and _words(text) != _words(visible(verified.text)[:MAX_TEXT])
+    return Submission(
+        id=f"teams:{verified.conversation.channel}/{verified.message}/{verified.saver.id}",
+        title=title,
+        text=text,
+        audience=audience if audience in AUDIENCES else AUDIENCES[0],
+        by=verified.saver,
+        at=datetime.now(UTC),
+        permalink=verified.permalink,
+        conversation=verified.conversation,
+        author=verified.author,
+        written_at=verified.at,
+        is_edited=is_edited,
+    )
+
+
+def _refused(doubt: Doubt, language: Language, *, was_offered: bool) -> Json:
+    log.info("teams.save_refused", doubt=doubt.value)
+    if doubt is not Doubt.ABSENT:
+        return _told(REFUSALS[doubt][language])
+    if was_offered:
+        # Once more would be for ever: Teams tells of the new member a moment later.
+        return _told(INSTALLED[language])
+    title = SAVE_TITLE[language]
+    button = {
+        "type": "Action.Submit",
+        "title": INSTALL[language],
+        "data": {"msteams": {_INSTALL: True}},
+    }
+    offer = INSTALL_OFFER[language]
+    return _continued(card([line(offer)], [button], language=language, fallback=offer), title)
+
+
+def _typed(data: Mapping[str, Any], key: str, most: int) -> str:
+    return visible(text_in(data, key)).strip()[:most]
+
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+def _told(text: str) -> Json:
+    return {"task": {"type": "message", "value": text}}
+
+
+def _continued(content: Json, title: str) -> Json:
+    task = {"title": title, "height": "large", "width": "medium", "card": attachment(content)}
+    return {"task": {"type": "continue", "value": task}}

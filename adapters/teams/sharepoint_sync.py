@@ -1,0 +1,260 @@
+"""Brings the store in line with SharePoint sites, by command and by schedule."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from adapters.teams.connector import SharePointAway, SharePointConnector
+from adapters.teams.drive_ledger import DriveLedger
+from adapters.teams.drive_mirror import PACE, DriveMirror, Pace, SyncedElsewhere
+from adapters.teams.drive_permissions import is_refusal
+from adapters.teams.graph import Graph, GraphFailure
+from adapters.teams.libraries import PREFIX, Library, SharePointName, libraries_of
+from adapters.teams.library_documents import StoreRights, drive_of
+from adapters.teams.sharepoint_permissions import SharePointRules
+from bot.errors import StateUnavailable, TryLater, WrittenByAnotherVersion
+from bot.inbox import Inbox
+from bot.versioned_json import VersionedJson
+from bot.worker import Handler, Job
+from retrieval.access import Level
+from retrieval.errors import IngestError, StoreUnavailable
+from retrieval.ingest.sync import Synchroniser
+from retrieval.ingest.sync_report import OnProgress, SyncReport
+from retrieval.models import Embedder
+from retrieval.store import ChunkStore
+
+log = structlog.get_logger()
+
+REVIEW = "sharepoint"
+SYNC = "sharepoint.sync"
+
+TRUSTED_S = 86_400.0
+"""For so long permissions count that cannot be read again; then everything is closed until they can."""
+
+PATIENCE_S = 120.0
+_PAUSE_S = 60.0
+
+_json = VersionedJson(1)
+
+
+@dataclass(frozen=True, slots=True)
+class SharePointSource:
+    """
+    What an administrator wants brought in; see `SharePointRules`.
+
+    Attributes:
+        name: A site, a library or the id of one; see `SharePointName`.
+    """
+
+    name: str
+    level: Level = Level.INTERNAL
+    organization_links: bool = False
+    everyone: bool = False
+    site_groups: Mapping[str, str] = field(default_factory=dict)
+
+    def rules(self, tenant: str, tenant_id: str) -> SharePointRules:
+        return SharePointRules(
+            tenant, tenant_id, self.organization_links, self.everyone, self.site_groups
+        )
+
+
+class SharePointSync:
+    """
+    Args:
+        graph: For the Entra tenant whose SharePoint it is.
+        tenant: Our organisation.
+        patience_s: So long in all one question waits for Graph to be ready again.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        ledger: DriveLedger,
+        store: ChunkStore,
+        embedder: Embedder | None,
+        *,
+        tenant: str,
+        tenant_id: str,
+        patience_s: float = PATIENCE_S,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._graph = graph.of(tenant_id, patience_s=patience_s)
+        self._ledger = ledger
+        self._store = store
+        self._synchroniser = Synchroniser(store, embedder)
+        self._tenant = tenant
+        self._tenant_id = tenant_id.lower()
+        self._clock = clock
+
+    async def sync(
+        self, source: SharePointSource, *, on_progress: OnProgress, pace: Pace = PACE
+    ) -> list[SyncReport]:
+        """
+        One report for each library. What one of them lacks does not keep the others.
+
+        Raises:
+            SharePointAway: Graph does not answer now; what could be done is done.
+            IngestError: There is no such site or library, or the app may not read it.
+            StoreUnavailable: The store does not answer.
+            StateUnavailable: The ledger does not answer.
+        """
+        name = SharePointName.of(source.name)
+        libraries = await self._libraries(source, name)
+        reports: list[SyncReport] = []
+        failures: list[IngestError] = []
+        for library in libraries:
+            try:
+                report, away = await self._sync_library(source, library, on_progress, pace)
+            except (SharePointAway, SyncedElsewhere) as error:
+                failures.append(error)
+                continue
+            reports.append(report)
+            failures += [away] if away else []
+        await self._synchroniser.embed_missing(on_progress=on_progress)
+        if failures:
+            raise failures[0]
+        return reports
+
+    async def _libraries(self, source: SharePointSource, name: SharePointName) -> list[Library]:
+        known = await self._known(name)
+        try:
+            libraries = await libraries_of(self._graph, name)
+        except GraphFailure as failure:
+            reason = failure.code or failure.status
+            if is_refusal(failure):
+                for library in known:
+                    await self._close(library)
+                raise IngestError(
+                    f"{source.name}: SharePoint refuses ({reason}); check that it is there, and that the "
+                    "app may read it. What is known of it is closed to all until then."
+                ) from failure
+            for library in known:
+                await self._close_if_old(library)
+            raise SharePointAway(
+                f"{source.name}: Microsoft Graph does not answer ({reason}); the next sync tries again",
+                failure.retry_after_s,
+            ) from failure
+        there = {library.drive for library in libraries}
+        for library in known:
+            if library.drive not in there or library not in libraries:
+                await self._remove(library)
+        return libraries
+
+    async def _sync_library(
+        self, source: SharePointSource, library: Library, on_progress: OnProgress, pace: Pace
+    ) -> tuple[SyncReport, SharePointAway | None]:
+        mirror = DriveMirror(
+            self._graph,
+            self._ledger,
+            library.drive,
+            source.rules(self._tenant, self._tenant_id),
+            pace=pace,
+            clock=self._clock,
+        )
+        rights = StoreRights(self._store, library, level=source.level)
+        connector = SharePointConnector(mirror, library, level=source.level, rights=rights)
+        try:
+            report = await self._synchroniser.sync(connector, on_progress=on_progress)
+        except SharePointAway:
+            await self._close_if_old(library)
+            raise
+        return report, connector.away
+
+    async def _known(self, name: SharePointName) -> list[Library]:
+        """Libraries under that name that the store has documents of."""
+        known: set[Library] = set()
+        for document in await self._store.documents():
+            drive = drive_of(document.id)
+            if drive is None or not document.source.startswith(PREFIX):
+                continue
+            library = Library(drive, document.source.removeprefix(PREFIX))
+            if drive == name.drive or name.covers(library):
+                known.add(library)
+        return sorted(known, key=lambda library: library.place)
+
+    async def _close_if_old(self, library: Library) -> None:
+        state = await self._ledger.state(library.drive)
+        if state is None or self._clock() - state.rights_at > TRUSTED_S:
+            await self._close(library)
+
+    async def _close(self, library: Library) -> None:
+        closed = await StoreRights(self._store, library, level=Level.SECRET).close_all()
+        if closed:
+            log.error("sharepoint.closed", drive=library.drive, documents=closed)
+
+    async def _remove(self, library: Library) -> None:
+        documents = await self._store.documents(source=library.source)
+        await self._store.delete([document.id for document in documents])
+        await self._ledger.forget(library.drive)
+        log.info("sharepoint.removed", drive=library.drive, documents=len(documents))
+
+
+def sharepoint_handlers(
+    sync: SharePointSync, sources: Sequence[SharePointSource], inbox: Inbox
+) -> dict[str, Handler]:
+    """By kind of job; `REVIEW` is to be put on a schedule."""
+    return {REVIEW: _ReviewHandler(sources, inbox), SYNC: _SyncHandler(sync, sources)}
+
+
+class _ReviewHandler:
+    """Orders one job for each source, in a line of its own: a large one keeps no other."""
+
+    def __init__(self, sources: Sequence[SharePointSource], inbox: Inbox) -> None:
+        self._sources = sources
+        self._inbox = inbox
+
+    async def handle(self, job: Job) -> None:
+        for source in self._sources:
+            line = f"{SYNC}:{source.name}"
+            id = f"{line}@{job.entry.id}"
+            body = _json.encode({"name": source.name})
+            put = await self._inbox.put(id, line, SYNC, body, is_awaited=False)
+            if put.is_new and put.ahead > 1:
+                # One runs and one waits: the one that waits will see what this one would.
+                await self._inbox.stop(id, line)
+
+    async def give_up(self, job: Job) -> None:
+        log.error("sharepoint.given_up", what="review")
+
+
+class _SyncHandler:
+    def __init__(self, sync: SharePointSync, sources: Sequence[SharePointSource]) -> None:
+        self._sync = sync
+        self._sources = {source.name: source for source in sources}
+
+    async def handle(self, job: Job) -> None:
+        source = self._sources.get(_name_in(job))
+        if source is None:
+            return
+        try:
+            reports = await self._sync.sync(source, on_progress=lambda _: None)
+        except SharePointAway as error:
+            raise TryLater(error.after_s or _PAUSE_S) from error
+        except (SyncedElsewhere, StoreUnavailable, StateUnavailable) as error:
+            raise TryLater(_PAUSE_S) from error
+        except IngestError as error:
+            # The next one is due anyway, and looks again.
+            log.error("sharepoint.failed", reason=str(error))
+            return
+        for report in reports:
+            log.info(
+                "sharepoint.done",
+                source=report.source,
+                added=len(report.added),
+                updated=len(report.updated),
+                acl_changed=len(report.acl_changed),
+                deleted=len(report.deleted),
+                failed=len(report.failed),
+            )
+
+    async def give_up(self, job: Job) -> None:
+        log.error("sharepoint.given_up", what="sync")
+
+
+def _name_in(job: Job) -> str:
+    try:
+        return str(_json.decode(job.entry.body)["name"])
+    except (ValueError, KeyError) as error:
+        raise WrittenByAnotherVersion from error
