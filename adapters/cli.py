@@ -113,9 +113,11 @@ def search(
 @app.command()
 def ingest(
     paths: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(
-            metavar="PATH...", help="Files and folders: .md .adoc .html .pdf .docx .xlsx .pptx .txt"
+            metavar="PATH...",
+            help="Files and folders: .md .adoc .html .pdf .docx .xlsx .pptx .txt. Or sharepoint:NAME, "
+            "a site or library of SHIFU_TEAMS__SHAREPOINT.",
         ),
     ],
     acl: Annotated[
@@ -130,8 +132,23 @@ def ingest(
     """Bring documents in, or up to date. What has not changed costs a look; what is gone is removed."""
     from adapters.ingestion import ingest_paths
 
+    settings = _settings()
+    libraries = [path for path in paths if path.startswith("sharepoint:")]
+    files = [Path(path) for path in paths if path not in libraries]
+    if libraries and acl:
+        raise typer.BadParameter(
+            "documents of SharePoint have their own rights", param_hint="--acl"
+        )
+    reports = []
     with sync_progress() as on_progress:
-        reports = asyncio.run(ingest_paths(_settings(), paths, acl or [], on_progress=on_progress))
+        if files:
+            bringing = ingest_paths(settings, files, acl or [], on_progress=on_progress)
+            reports += asyncio.run(bringing)
+        if libraries:
+            from adapters.teams_app import ingest_sharepoint
+
+            bringing = ingest_sharepoint(settings, libraries, on_progress=on_progress)
+            reports += asyncio.run(bringing)
     for report in reports:
         print_report(report)
     if any(report.failed for report in reports):

@@ -158,7 +158,13 @@ def _working(
         from adapters.slack_app import slack_jobs
 
         jobs |= slack_jobs(settings, knowledge, conversations, conversations.slack)
-    return working(settings, conversations, jobs=jobs, schedules=schedules(settings))
+    due = schedules(settings)
+    if conversations.teams is not None:
+        from adapters.teams_app import teams_jobs, teams_schedules
+
+        jobs |= teams_jobs(conversations.teams, knowledge, conversations)
+        due += teams_schedules(conversations.teams)
+    return working(settings, conversations, jobs=jobs, schedules=due)
 
 
 def _stop_signal() -> asyncio.Event:

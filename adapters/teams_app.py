@@ -1,13 +1,16 @@
 """The composition root's part for Microsoft Teams: settings become its objects."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import aiohttp
 from aiohttp import web
 
+from adapters.app import open_knowledge, open_redis_alone
 from adapters.chat.directory_cache import (
     DirectoryCache,
     InMemoryDirectoryCache,
@@ -22,6 +25,7 @@ from adapters.teams.channel import TeamsChannel
 from adapters.teams.claims import Claims
 from adapters.teams.credentials import BotTokens, Credentials
 from adapters.teams.directory import TeamsDirectory, TeamsRules
+from adapters.teams.drive_mirror import Pace
 from adapters.teams.graph import Graph
 from adapters.teams.greeting import Greeting
 from adapters.teams.hosts import KnownHosts
@@ -30,6 +34,13 @@ from adapters.teams.inbound_tokens import InboundTokens
 from adapters.teams.incoming import Sender
 from adapters.teams.invokes import Invokes
 from adapters.teams.languages import TeamsLanguages
+from adapters.teams.notifications import (
+    SUBSCRIBE,
+    SUBSCRIBE_SCHEDULE,
+    NotificationRoutes,
+    Subscriptions,
+    SubscriptionsHandler,
+)
 from adapters.teams.origin import Origin
 from adapters.teams.outbox import TeamsOutbox
 from adapters.teams.outbox_wire import connector_session
@@ -39,15 +50,26 @@ from adapters.teams.personal_cards import (
     RedisPersonalCards,
 )
 from adapters.teams.places import InMemoryPlaces, Places, RedisPlaces
+from adapters.teams.redis_drive_ledger import RedisDriveLedger
 from adapters.teams.saving import Saving
+from adapters.teams.sharepoint_sync import (
+    REVIEW,
+    SharePointSource,
+    SharePointSync,
+    sharepoint_handlers,
+)
 from adapters.teams.sharing import Sharing
 from adapters.teams.surroundings import TeamsSurroundings
 from bot.audience import Audience
 from bot.directory import CompanyDirectory
 from bot.given_answers import GivenAnswers
+from bot.inbox import Inbox
 from bot.messages import ConversationKind
 from bot.redis_client import RedisClient
+from bot.schedules import Schedule
 from bot.turns import TurnQueue
+from bot.worker import Handler
+from retrieval.ingest.sync_report import OnProgress, SyncReport
 from retrieval.store import ChunkStore
 from retrieval.types import Language
 
@@ -71,6 +93,7 @@ class Teams:
     personal_cards: PersonalCards
     directory: TeamsDirectory
     channel: TeamsChannel
+    subscriptions: Subscriptions | None
 
     def surroundings(self, audience: Audience) -> TeamsSurroundings:
         return TeamsSurroundings(
@@ -146,6 +169,11 @@ async def open_teams(
         open_things.push_async_callback(directory.close)
         channel = TeamsChannel(outbox, origins, places, personal_cards, streaming=teams.streaming)
         open_things.push_async_callback(channel.close)
+        subscriptions = None
+        if graph is not None and teams.notifications_url:
+            subscriptions = Subscriptions(
+                graph, cache, url=teams.notifications_url, tenants=teams.our_tenants
+            )
         yield Teams(
             settings=settings,
             http=http,
@@ -157,6 +185,7 @@ async def open_teams(
             personal_cards=personal_cards,
             directory=directory,
             channel=channel,
+            subscriptions=subscriptions,
         )
 
 
@@ -180,15 +209,107 @@ def taking_in(
         )
     adapter = _adapter(settings, knowledge.store, conversations, teams)
     adapter.mount(app)
-    return _until_closed(adapter)
+    lapsed = partial(_order_subscriptions, conversations.inbox)
+    if teams.subscriptions is not None:
+        NotificationRoutes(teams.subscriptions, teams.directory, lapsed).mount(app)
+    return _listening(adapter, lapsed if teams.subscriptions is not None else None)
 
 
 @asynccontextmanager
-async def _until_closed(adapter: TeamsAdapter) -> AsyncIterator[None]:
+async def _listening(
+    adapter: TeamsAdapter, begin: Callable[[], Awaitable[None]] | None
+) -> AsyncIterator[None]:
     try:
+        if begin is not None:
+            await begin()
         yield
     finally:
         await adapter.close()
+
+
+async def _order_subscriptions(inbox: Inbox) -> None:
+    """Soon, once for all who order it in the same minute."""
+    id = f"{SUBSCRIBE}@{datetime.now(UTC):%Y-%m-%dT%H:%MZ}:ordered"
+    await inbox.put(id, f"job:{SUBSCRIBE}", SUBSCRIBE, "", is_awaited=False)
+
+
+def teams_jobs(
+    teams: Teams, knowledge: "Knowledge", conversations: "Conversations"
+) -> Mapping[str, Handler]:
+    """What a worker does beside answering."""
+    jobs: dict[str, Handler] = {}
+    if teams.subscriptions is not None:
+        jobs[SUBSCRIBE] = SubscriptionsHandler(teams.subscriptions)
+    sources = sharepoint_sources(teams.settings)
+    if sources and teams.graph is not None and conversations.redis is not None:
+        sync = sharepoint_sync(teams.settings, knowledge, conversations.redis, teams.graph)
+        jobs |= sharepoint_handlers(sync, sources, conversations.inbox)
+    return jobs
+
+
+def teams_schedules(teams: Teams) -> Sequence[Schedule]:
+    due = [SUBSCRIBE_SCHEDULE] if teams.subscriptions is not None else []
+    if teams.settings.teams.sharepoint:
+        due.append(Schedule(REVIEW, teams.settings.teams.sharepoint_schedule))
+    return due
+
+
+async def ingest_sharepoint(
+    settings: Settings, names: Sequence[str], *, on_progress: OnProgress
+) -> list[SyncReport]:
+    """
+    The sites and libraries of these names; they must be among the settings, or nobody would follow how
+    their rights change.
+
+    Raises:
+        ConfigurationError: If one is not there, or the app cannot ask Graph.
+        IngestError: As `SharePointSync.sync`.
+    """
+    sources = {source.name: source for source in sharepoint_sources(settings)}
+    wanted = [name.removeprefix("sharepoint:") for name in names]
+    if missing := [name for name in wanted if name not in sources]:
+        raise ConfigurationError(
+            f"SHIFU_TEAMS__SHAREPOINT: {missing[0]} is not in it; add it, so that its rights are followed, "
+            f'for example SHIFU_TEAMS__SHAREPOINT=\'[{{"name": "{missing[0]}"}}]\''
+        )
+    tokens = bot_tokens(settings)
+    if tokens is None or not settings.teams.use_graph:
+        raise ConfigurationError(
+            "SHIFU_TEAMS__APP_ID, SHIFU_TEAMS__USE_GRAPH: SharePoint is read through Microsoft Graph, as the app"
+        )
+    async with AsyncExitStack() as open_things:
+        open_things.push_async_callback(tokens.close)
+        graph = Graph.open(tokens, base_url=settings.teams.graph_url)
+        open_things.push_async_callback(graph.close)
+        redis = await open_things.enter_async_context(open_redis_alone(settings))
+        knowledge = await open_things.enter_async_context(open_knowledge(settings))
+        sync = sharepoint_sync(settings, knowledge, redis, graph)
+        pace = Pace(sweep_every_s=0)
+        return [
+            report
+            for name in wanted
+            for report in await sync.sync(sources[name], on_progress=on_progress, pace=pace)
+        ]
+
+
+def sharepoint_sources(settings: Settings) -> list[SharePointSource]:
+    return [
+        SharePointSource(s.name, s.level, s.organization_links, s.everyone, s.site_groups)
+        for s in settings.teams.sharepoint
+    ]
+
+
+def sharepoint_sync(
+    settings: Settings, knowledge: "Knowledge", redis: RedisClient, graph: Graph
+) -> SharePointSync:
+    return SharePointSync(
+        graph,
+        RedisDriveLedger(redis, tenant=settings.tenant),
+        knowledge.store,
+        knowledge.embedder,
+        tenant=settings.tenant,
+        tenant_id=settings.teams.app_tenant_id,
+    )
 
 
 def bot_tokens(settings: Settings) -> BotTokens | None:

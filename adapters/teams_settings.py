@@ -1,13 +1,50 @@
 """Settings of Microsoft Teams."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
+from cronsim import CronSim, CronSimError
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from retrieval.access import Level
 
 _GUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _ADDRESS = r"^(https?://[^?#\s]+)?$"
 _EXAMPLE = "00000000-0000-0000-0000-000000000000"
+
+
+class SharePointSettings(BaseModel):
+    """A site or library whose documents are brought in; docs/sharepoint.md tells what each part means."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1)
+    level: Level = Level.INTERNAL
+    organization_links: bool = False
+    everyone: bool = False
+    site_groups: dict[str, str] = {}
+
+    @field_validator("level", mode="before")
+    @classmethod
+    def _is_level(cls, level: object) -> object:
+        if not isinstance(level, str):
+            return level
+        try:
+            return Level[level.upper()]
+        except KeyError:
+            names = ", ".join(known.name.lower() for known in Level)
+            raise ValueError(f"{level!r} is no level; there are {names}") from None
+
+    @field_validator("name")
+    @classmethod
+    def _is_plain(cls, name: str) -> str:
+        return name.strip().removeprefix("sharepoint:")
+
+    @field_validator("site_groups")
+    @classmethod
+    def _are_groups(cls, groups: dict[str, str]) -> dict[str, str]:
+        return {name: _id(id) for name, id in groups.items()}
 
 
 class TeamsSettings(BaseModel):
@@ -79,6 +116,17 @@ class TeamsSettings(BaseModel):
         "without being mentioned again; `*` for all. Needs the permission to read channel messages.",
         examples=[f'["{_EXAMPLE}"]'],
     )
+    sharepoint: tuple[SharePointSettings, ...] = Field(
+        default=(),
+        description="Sites and document libraries of SharePoint whose documents are brought in, with the rights they "
+        "have there.",
+        examples=['[{"name": "contoso.sharepoint.com/sites/hr"}]'],
+    )
+    sharepoint_schedule: str = Field(
+        default="*/15 * * * *",
+        description="When SharePoint is looked at again, as five fields of cron in UTC.",
+        examples=["*/15 * * * *"],
+    )
     streaming: bool = Field(
         default=True,
         description="In personal chats answers appear as they are written. False: in whole.",
@@ -128,6 +176,15 @@ class TeamsSettings(BaseModel):
     @classmethod
     def _are_ids(cls, ids: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(_id(id) for id in ids)
+
+    @field_validator("sharepoint_schedule")
+    @classmethod
+    def _is_cron(cls, schedule: str) -> str:
+        try:
+            CronSim(schedule, datetime.now(UTC))
+        except CronSimError as error:
+            raise ValueError(f"is no schedule of cron ({error})") from error
+        return schedule
 
     @field_validator("follow_teams")
     @classmethod

@@ -13,7 +13,7 @@ from aiohttp import web
 from adapters.app import Conversations, Knowledge, open_conversations, working
 from adapters.jobs import schedules
 from adapters.settings import Settings
-from adapters.teams_app import taking_in
+from adapters.teams_app import taking_in, teams_jobs, teams_schedules
 from retrieval.models import LanguageModel
 from retrieval.store import ChunkStore
 from retrieval.types import IndexedDocument
@@ -162,8 +162,8 @@ async def a_teams_company(
             working(
                 settings,
                 conversations,
-                jobs={},
-                schedules=schedules(settings),
+                jobs=teams_jobs(conversations.teams, knowledge, conversations),
+                schedules=[*schedules(settings), *teams_schedules(conversations.teams)],
                 idle_wait_s=0.05,
             )
         )

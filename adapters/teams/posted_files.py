@@ -66,6 +66,8 @@ class PostedFiles:
             item = await self._item(graph, files[file].url)
             if not await self._may_all_read(graph, message, place, item):
                 raise AttachmentUnreadable(Unreadable.NO_ACCESS)
+            if not isinstance(item.get("file"), Mapping):
+                raise AttachmentUnreadable(Unreadable.TYPE)
             known = _described(known, item)
             if known.size_bytes > max_bytes:
                 raise AttachmentUnreadable(Unreadable.TOO_LARGE)
@@ -79,11 +81,15 @@ class PostedFiles:
     async def _item(self, graph: Graph, url: str) -> Json:
         if not self._hosts.has(quoted_address(url)):
             raise AttachmentUnreadable(Unreadable.ELSEWHERE)
-        item = await graph.get(f"shares/{share_id(url)}/driveItem", params=_ITEM)
+        try:
+            item = await graph.get(f"shares/{share_id(url)}/driveItem", params=_ITEM)
+        except GraphFailure as error:
+            if error.is_missing:
+                # Told apart, it would say of any address whether there is a file.
+                raise AttachmentUnreadable(Unreadable.NO_ACCESS) from error
+            raise
         if not item.get("id") or not _drive(item):
             raise AttachmentUnreadable(Unreadable.AWAY)
-        if not isinstance(item.get("file"), Mapping):
-            raise AttachmentUnreadable(Unreadable.TYPE)
         return item
 
     async def _may_all_read(

@@ -9,12 +9,10 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from asyncio.subprocess import PIPE, STDOUT, Process
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +31,7 @@ from tests.redis_servers import free_port
 ROOT = Path(__file__).parents[2]
 COMPANY = ROOT / "examples" / "company"
 FOLDER = os.environ.get("SHIFU_TEST_PLAYGROUND", "")
+SHIFU = Path(sys.executable).with_name("shifu")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 TENANT = "qinglan"
 TENANT_ID = "c0000000-0000-4000-8000-000000000001"
@@ -75,17 +74,10 @@ async def model() -> AsyncIterator[ModelServer]:
         yield model
 
 
-@dataclass(frozen=True, slots=True)
-class Product:
-    url: str
-    redis_url: str
-    tenant: str
-
-
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def product(
+async def shifu_url(
     tmp_path_factory: pytest.TempPathFactory, model: ModelServer
-) -> AsyncIterator[Product]:
+) -> AsyncIterator[str]:
     """`shifu serve` in development, with the example company's documents and people."""
     folder = tmp_path_factory.mktemp("shifu")
     people = yaml.safe_load((COMPANY / "people.yaml").read_text(encoding="utf-8"))
@@ -101,27 +93,28 @@ async def product(
             SHIFU_TEAMS__DEVELOPMENT="true",
             SHIFU_TEAMS__TENANTS=json.dumps([TENANT_ID]),
         )
-        await asyncio.to_thread(
-            subprocess.run,
-            [Path(sys.executable).with_name("shifu"), "ingest", COMPANY / "docs"],
+        ingesting = await asyncio.create_subprocess_exec(
+            *(SHIFU, "ingest", COMPANY / "docs"),
             cwd=folder,
             env=environment,
-            capture_output=True,
-            check=True,
+            stdout=PIPE,
+            stderr=STDOUT,
         )
+        printed, _ = await ingesting.communicate()
+        assert ingesting.returncode == 0, printed.decode()
         process = ShifuProcess("serve", folder, environment)
         process.start()
         try:
             async with aiohttp.ClientSession() as client:
                 await process.until_ready(client)
-            yield Product(process.url, redis.url, TENANT)
+            yield process.url
         finally:
             process.terminate()
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def playground_url(
-    tmp_path_factory: pytest.TempPathFactory, product: Product
+    tmp_path_factory: pytest.TempPathFactory, shifu_url: str
 ) -> AsyncIterator[str]:
     folder = tmp_path_factory.mktemp("playground")
     settings = folder / "playground.yml"
@@ -130,7 +123,7 @@ async def playground_url(
     process = await asyncio.create_subprocess_exec(
         "node",
         Path(FOLDER) / "node_modules/@microsoft/m365agentsplayground/cli.js",
-        *("start", "--app-endpoint", f"{product.url}/teams/messages", "--channel-id", "msteams"),
+        *("start", "--app-endpoint", f"{shifu_url}/teams/messages", "--channel-id", "msteams"),
         *("--port", str(port), "--disable-telemetry"),
         cwd=folder,
         env=os.environ

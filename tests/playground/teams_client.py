@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import FloatRect, Locator, Page, expect
 
 
 class TeamsClient:
@@ -34,7 +34,10 @@ class TeamsClient:
         """Kept where `SHIFU_SCREENSHOTS` says; not taken without it."""
         if folder := os.environ.get("SHIFU_SCREENSHOTS"):
             await self.page.wait_for_timeout(400)
-            await self.page.screenshot(path=str(Path(folder) / f"teams-{name}.png"))
+            # Without the Playground's own log beside it.
+            box = self.page.viewport_size or {"width": 1280, "height": 720}
+            clip: FloatRect = {"x": 0, "y": 0, "width": box["width"] - 330, "height": 620}
+            await self.page.screenshot(path=str(Path(folder) / f"teams-{name}.png"), clip=clip)
 
     async def _write(self, text: str, *, mention: bool) -> None:
         await self.page.get_by_role("textbox").first.click()

@@ -322,7 +322,7 @@ def test_doctor_says_what_is_missing(tmp_path: Path) -> None:
 
     assert ended.returncode == 1
     found = {finding["part"]: finding for finding in json.loads(ended.stdout)}
-    parts = ["state folder", "documents", "model", "directory", "redis", "queue", "slack"]
+    parts = ["state folder", "documents", "model", "directory", "redis", "queue", "slack", "teams"]
     assert list(found) == parts
     assert found["state folder"]["is_ok"] is True
     assert found["documents"]["is_ok"] is False
