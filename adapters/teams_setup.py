@@ -7,8 +7,8 @@ from adapters.teams.permissions import OptIn
 def teams_opt_ins(settings: Settings) -> frozenset[OptIn]:
     teams = settings.teams
     wanted = {
-        OptIn.FOLLOW: bool(getattr(teams, "follow_teams", ())),
+        OptIn.FOLLOW: bool(teams.follow_teams),
         OptIn.INDEX: bool(getattr(teams, "index_channels", ())),
-        OptIn.SHAREPOINT: bool(getattr(teams, "sharepoint", ())),
+        OptIn.SHAREPOINT: bool(teams.sharepoint),
     }
     return frozenset(opt_in for opt_in, is_set in wanted.items() if is_set)

@@ -15,6 +15,7 @@ from adapters.chat.dialog_texts import (
     SAVE_HINT,
     SAVE_LABELS,
     SAVE_TITLE,
+    SAVED_FOR_REVIEW,
     SEND,
     SHARE,
     SHARE_MISSING,
@@ -26,7 +27,6 @@ from adapters.teams import verbs
 from adapters.teams.elements import (
     ELLIPSIS,
     MAX_CARD_BYTES,
-    button,
     card,
     choices,
     heading,
@@ -42,10 +42,8 @@ from adapters.teams.elements import (
 from adapters.teams.markdown import blocks, clean
 from adapters.teams.render import source
 from adapters.teams.texts import (
-    APPROVE,
     FEEDBACK_REASONS,
     FEEDBACK_REASONS_LABEL,
-    REJECT,
     REQUIRED,
     REVIEW_AUDIENCE,
     REVIEW_CUT,
@@ -53,6 +51,7 @@ from adapters.teams.texts import (
     REVIEW_TITLE,
     SHARE_HERE,
     SOURCES_NONE,
+    WITHDRAW,
 )
 from bot.capture.review import Submission
 from bot.given_answers import SharePreview
@@ -181,23 +180,20 @@ def save_card(
 
 
 def review_card(submission: Submission, language: Language) -> Json:
-    """What somebody offers, for whoever decides on it."""
+    """What somebody has offered, as it waits for a decision; they may still take it back."""
     audiences = dict(zip(AUDIENCES, SAVE_AUDIENCES[language], strict=True))
     audience = audiences.get(submission.audience, submission.audience)
     below = [line(REVIEW_AUDIENCE[language].format(audience=audience[:300]), isSubtle=True)]
     if link := web_link(submission.permalink):
         below.append(pieces([linked(REVIEW_LINK[language], link)]))
-    data = {verbs.SUBMISSION: submission.id}
-    buttons = [
-        button(APPROVE[language], verbs.APPROVE, data, style="positive"),
-        button(REJECT[language], verbs.REJECT, data, style="destructive"),
-    ]
+    data = {verbs.VERB: verbs.WITHDRAW, verbs.SUBMISSION: submission.id}
+    buttons = [submit(WITHDRAW[language], data)]
     title = REVIEW_TITLE[language]
     cut = words(REVIEW_CUT[language], isSubtle=True, size="Small")
 
     def whole(middle: list[Json]) -> Json:
         name = line(submission.title[:MAX_TITLE], weight="Bolder")
-        body = [heading(title), name, *middle, *below]
+        body = [heading(title), line(SAVED_FOR_REVIEW[language]), name, *middle, *below]
         return card(body, buttons, language=language, fallback=title)
 
     room = MAX_CARD_BYTES - size_bytes(whole([cut]))

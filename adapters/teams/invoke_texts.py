@@ -32,4 +32,3 @@ UNKNOWN_BUTTON = {
     EN: "I do not know this button any more. Please ask the question again.",
     ZH: "這個按鈕已經不適用了，請再問一次。",
 }
-WITHDRAWN = {EN: "It is withdrawn; nothing is kept of it.", ZH: "已經撤回，不會保留任何內容。"}

@@ -8,17 +8,18 @@ import structlog
 
 from adapters.chat.dialog_texts import (
     NOT_ACCEPTED,
+    NOT_KEPT,
     NOTHING_TO_SAVE,
     SAVE_TITLE,
-    SAVED_FOR_REVIEW,
     TOO_MANY_SAVED,
 )
-from adapters.teams.cards import AUDIENCES, MAX_TEXT, MAX_TITLE, save_card
+from adapters.teams.cards import AUDIENCES, MAX_TEXT, MAX_TITLE, review_card, save_card
 from adapters.teams.claims import Claim, Claims, Doubt, Doubtful, Verified
 from adapters.teams.elements import attachment, card, line
-from adapters.teams.incoming import language_of_locale, mapping, sender_of, text_in
+from adapters.teams.incoming import Sender, language_of_locale, mapping, sender_of, text_in
 from adapters.teams.languages import TeamsLanguages
-from adapters.teams.verbs import AUDIENCE, TEXT, TITLE
+from adapters.teams.texts import WITHDRAWN
+from adapters.teams.verbs import AUDIENCE, SUBMISSION, TEXT, TITLE, VERB, WITHDRAW
 from bot.capture.review import ReviewQueue, Submission
 from bot.state import State
 from retrieval.ingest.clean import visible
@@ -101,6 +102,8 @@ class Saving:
         language = await self._language(invoke)
         value = mapping(invoke.get("value"))
         data = mapping(value.get("data"))
+        if text_in(data, VERB) == WITHDRAW:
+            return await self._withdrawn(text_in(data, SUBMISSION), sender_of(invoke), language)
         if mapping(data.get("msteams")).get(_INSTALL):
             return await self._opened(invoke, language, was_offered=True)
         # Not every client tells the message a second time.
@@ -117,9 +120,19 @@ class Saving:
             f"save:{verified.saver.key}", limit=_SAVED_PER_DAY, per_s=86_400
         ):
             return _told(TOO_MANY_SAVED[language])
-        await self._review.submit(_submission(verified, title, text, _typed(data, AUDIENCE, 20)))
+        submission = _submission(verified, title, text, _typed(data, AUDIENCE, 20))
+        await self._review.submit(submission)
         log.info("teams.saved", is_original=verified.is_original)
-        return _told(SAVED_FOR_REVIEW[language])
+        return _continued(review_card(submission, language), SAVE_TITLE[language])
+
+    async def _withdrawn(self, id: str, by: Sender | None, language: Language) -> Json:
+        """By whoever has offered it, and nobody else."""
+        submission = await self._review.find(id)
+        if submission is None or by is None or submission.by != by.ref(submission.by.tenant):
+            return _told(NOT_KEPT[language])
+        await self._review.remove(id)
+        log.info("teams.withdrawn")
+        return _told(WITHDRAWN[language])
 
     async def _opened(
         self, invoke: Mapping[str, Any], language: Language, *, was_offered: bool = False

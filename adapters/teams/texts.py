@@ -52,8 +52,8 @@ REVIEW_CUT = {
     EN: "Only the beginning is shown here; all of it is kept.",
     ZH: "這裡只顯示開頭，完整內容都有保留。",
 }
-APPROVE = {EN: "Approve", ZH: "核准"}
-REJECT = {EN: "Decline", ZH: "退回"}
+WITHDRAW = {EN: "Withdraw", ZH: "撤回"}
+WITHDRAWN = {EN: "It is withdrawn; nothing is kept of it.", ZH: "已經撤回，不會保留任何內容。"}
 
 FULLER_APART = {
     EN: "A fuller answer to what you asked in {place}, for you alone: not everybody there may read its sources.",

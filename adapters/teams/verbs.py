@@ -9,8 +9,8 @@ SHARE_CONFIRMED, CANCELLED = "shifu.share.confirmed", "shifu.cancelled"
 REFRESH = "shifu.refresh"
 """What Teams asks by itself for the one person who has a card of their own; `EVENT` in the data."""
 
-APPROVE, REJECT = "shifu.review.approve", "shifu.review.reject"
-"""Of what waits for review; `SUBMISSION` in the data."""
+WITHDRAW = "shifu.review.withdraw"
+"""Of what waits for review, by whoever has offered it; `SUBMISSION` in the data."""
 
 VERB, ANSWER, EVENT, SUBMISSION = "verb", "answer", "event", "submission"
 

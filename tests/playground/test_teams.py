@@ -23,7 +23,7 @@ def _answers(model: ModelServer) -> None:
         return ANSWER
 
     # The page loses a change that comes before it has drawn what is changed.
-    model.reply, model.pause_s = reply, 0.03
+    model.reply, model.pause_s = reply, 0.1
 
 
 async def test_whoever_adds_it_is_greeted(teams: TeamsClient) -> None:

@@ -60,7 +60,7 @@ class TestSaving:
         after = await company.api.submit_task(dialog, filled(dialog))
 
         (saved,) = await waiting(company)
-        assert "waits for review" in after.told
+        assert "waits for review" in str(after.card)
         assert saved.text == TIP
         assert saved.title == TIP
         assert saved.by == ref(ANN)
@@ -110,7 +110,7 @@ class TestSaving:
         after = await company.api.submit_task(dialog, filled(dialog))
 
         assert dialog.title == "存成知識"
-        assert "審核" in after.told
+        assert "審核" in str(after.card)
 
     async def test_shows_only_the_beginning_of_a_long_message_and_calls_that_no_change(
         self, company: TeamsCompany

@@ -220,9 +220,12 @@ async def test_a_message_that_is_worth_keeping_waits_for_review(company: TeamsCo
         dialog, {verbs.TITLE: "Pump", verbs.TEXT: "Always vent the pump first."}
     )
 
-    assert done.told
+    assert "Always vent the pump first." in str(done.card)
     (waiting,) = await company.conversations.review.waiting(limit=5)
     assert waiting.text == "Always vent the pump first."
+    gone = await company.api.submit_dialog(done, which={verbs.VERB: verbs.WITHDRAW})
+    assert gone.told
+    assert not await company.conversations.review.waiting(limit=5)
     outsider = await company.api.fetch_task(DAN, said, "save")
     assert not outsider.is_open or "pump" not in str(outsider.card).lower()
 

@@ -164,7 +164,12 @@ async def test_while_redis_is_away_people_are_told(tmp_path: Path, api: TeamsApi
 async def test_a_development_bot_listens_to_this_machine_alone(
     tmp_path: Path, api: TeamsApi, redis_url: str
 ) -> None:
-    off: dict[str, Any] = {"app_id": "", "app_password": "", "app_tenant_id": "", "development": True}
+    off: dict[str, Any] = {
+        "app_id": "",
+        "app_password": "",
+        "app_tenant_id": "",
+        "development": True,
+    }
     async with a_teams_company(
         tmp_path, api, redis_url, **off, tenants=[OURS], use_graph=False
     ) as company:

@@ -116,15 +116,15 @@ class TestDialogs:
         assert (len(title["value"]), len(text["value"])) == (150, 3_000)
         assert "3,000" in readable(card)
 
-    def test_a_reviewer_sees_what_is_offered_and_decides(self) -> None:
+    def test_whoever_offers_something_sees_it_wait_and_may_take_it_back(self) -> None:
         card = cards.review_card(SUBMISSION, EN)
 
         told = readable(card)
         assert "Hold reset for 3 s." in told
         assert "All employees" in told
         assert elements_of(card, "Table")
-        verbs_shown = [a["verb"] for a in actions_in(card) if a["type"] == "Action.Execute"]
-        assert verbs_shown == [verbs.APPROVE, verbs.REJECT]
+        (button,) = [a for a in actions_in(card) if a["type"] == "Action.Submit"]
+        assert button["data"] == {verbs.VERB: verbs.WITHDRAW, verbs.SUBMISSION: SUBMISSION.id}
 
     def test_what_is_told_keeps_its_lines(self) -> None:
         assert readable(cards.told_card("one\n\ntwo", EN)) == "one\ntwo"

@@ -38,7 +38,10 @@ class Login:
         if fault and fault.delay_s:
             await asyncio.sleep(fault.delay_s)
         if fault and fault.status:
-            body: dict[str, object] = {"error": fault.code or "temporarily_unavailable", "error_description": ""}
+            body: dict[str, object] = {
+                "error": fault.code or "temporarily_unavailable",
+                "error_description": "",
+            }
             return self._answer(tenant, scope, way, fault.status, body, fault.retry_after_s)
         problem = self._problem(tenant, form)
         if problem is not None:
