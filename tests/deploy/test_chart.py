@@ -13,12 +13,14 @@ import yaml
 from pydantic import BaseModel
 
 from adapters.settings import Settings, all_settings, load_settings
+from adapters.teams_app import bot_tokens
 
 HELM_FOLDER = Path(__file__).resolve().parents[2] / "deploy/helm"
 CHART = HELM_FOLDER / "shifu"
 TOOLS = Path(os.environ.get("TOOLS_DIR", HELM_FOLDER.parents[1] / ".tools")) / "bin"
 HELM = next((str(path) for path in sorted(TOOLS.glob("helm-*"))), shutil.which("helm"))
 VALUES = sorted((HELM_FOLDER / "ci").glob("*.yaml"))
+MANAGED_IDENTITY = ("teams.existingSecret=", "teams.credential=managedIdentity")
 WORKLOADS = ("Deployment", "CronJob", "Job")
 
 pytestmark = pytest.mark.skipif(
@@ -116,11 +118,26 @@ def test_all_pods_are_shut_off_but_for_what_is_named() -> None:
         assert selected <= deployment["spec"]["template"]["metadata"]["labels"].items()
 
 
-def test_slack_is_reached_where_it_is_used_and_nowhere_else() -> None:
-    for values, ports in (("slack", {443}), ("everything", {443, 3128}), ("smallest", set())):
-        policy, *_ = _all(render(HELM_FOLDER / f"ci/{values}.yaml"), "NetworkPolicy")
-        egress = {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]}
-        assert egress - {53, 6379, 26379, 8080, 50051} == ports, values
+@pytest.mark.parametrize(
+    ("values", "settings", "ports"),
+    [
+        ("smallest", (), set()),
+        ("slack", (), {443}),
+        ("teams", (), {443}),
+        ("teams", MANAGED_IDENTITY, {80, 443}),
+        ("everything", (), {443, 3128, 3129}),
+    ],
+)
+def test_slack_and_teams_are_reached_where_they_are_used_and_nowhere_else(
+    values: str, settings: tuple[str, ...], ports: set[int]
+) -> None:
+    policy, *_ = _all(render(HELM_FOLDER / f"ci/{values}.yaml", *settings), "NetworkPolicy")
+    egress = {
+        port["port"]: rule.get("to") for rule in policy["spec"]["egress"] for port in rule["ports"]
+    }
+
+    assert egress.keys() - {53, 6379, 26379, 8080, 50051} == ports
+    assert egress.get(80) in (None, [{"ipBlock": {"cidr": "169.254.169.254/32"}}])
 
 
 def test_each_process_gets_of_slacks_secrets_what_it_needs() -> None:
@@ -136,25 +153,81 @@ def test_each_process_gets_of_slacks_secrets_what_it_needs() -> None:
             assert slacks == (expected if kind == "Deployment" else set()), workload
 
 
-def test_slack_comes_in_by_a_way_of_its_own() -> None:
+@pytest.mark.parametrize(
+    ("values", "settings", "way"),
+    [
+        ("teams", (), "CERTIFICATE"),
+        ("teams", MANAGED_IDENTITY, "MANAGED_IDENTITY"),
+        ("everything", (), "APP_PASSWORD"),
+        ("everything", MANAGED_IDENTITY, "MANAGED_IDENTITY"),
+        ("everything", ("teams.credential=certificate",), "CERTIFICATE"),
+    ],
+)
+def test_whoever_answers_in_teams_can_sign_in_and_no_job_can(
+    values: str, settings: tuple[str, ...], way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendered = render(HELM_FOLDER / f"ci/{values}.yaml", *settings)
+    shared = _one(rendered, "ConfigMap")["data"]
+
+    for workload, pod in _pods(rendered):
+        given = {**shared, **_environment(pod)}
+        ways = {"APP_PASSWORD", "CERTIFICATE", "MANAGED_IDENTITY"}
+        assert {each for each in ways if f"SHIFU_TEAMS__{each}" in given} == (
+            {way} if workload.startswith("Deployment") else set()
+        ), workload
+        if workload.startswith("Deployment"):
+            with monkeypatch.context() as environment:
+                for name, value in given.items():
+                    environment.setenv(name, value)
+                assert bot_tokens(load_settings()) is not None, workload
+
+
+def test_a_renewed_certificate_of_teams_arrives_without_a_restart() -> None:
+    for workload, pod in _pods(
+        render(HELM_FOLDER / "ci/teams.yaml", "teams.keys.certificate=x.pem")
+    ):
+        (volume,) = (each for each in pod["volumes"] if each["name"] == "teams")
+        (mount,) = (m for m in pod["containers"][0]["volumeMounts"] if m["name"] == "teams")
+
+        assert [item["key"] for item in volume["secret"]["items"]] == ["x.pem"], workload
+        assert _environment(pod)["SHIFU_TEAMS__CERTIFICATE"] == f"{mount['mountPath']}/x.pem"
+        # What is mounted by subPath stays as it was when the pod began.
+        assert mount.keys() == {"name", "mountPath", "readOnly"}, workload
+
+
+def test_slack_and_teams_come_in_by_ways_of_their_own() -> None:
     rendered = render(HELM_FOLDER / "ci/everything.yaml")
-    page, slack = sorted(_all(rendered, "Ingress"), key=lambda each: str(each["metadata"]["name"]))
+    ways = {each["metadata"]["name"]: _paths(each) for each in _all(rendered, "Ingress")}
     _, entry, *_ = _all(rendered, "NetworkPolicy")
 
-    assert _paths(page) == {("shifu.example.com", "/")}
-    assert _paths(slack) == {("slack.example.com", "/slack")}
-    assert slack["metadata"]["name"] == "shifu-slack"
+    assert ways == {
+        "shifu": {("shifu.example.com", "/")},
+        "shifu-slack": {("slack.example.com", "/slack")},
+        "shifu-teams": {("shifu.example.com", "/teams")},
+    }
+    # The sign-in, and one controller that both are handed on by.
     assert len(entry["spec"]["ingress"][0]["from"]) == 2
 
 
-def test_without_a_file_of_people_none_is_mounted() -> None:
-    rendered = render(HELM_FOLDER / "ci/slack.yaml")
+@pytest.mark.parametrize(
+    ("values", "ways", "policies"), [("slack", set(), 1), ("teams", {"/teams"}, 2)]
+)
+def test_without_a_file_of_people_none_is_mounted(
+    values: str, ways: set[str], policies: int
+) -> None:
+    rendered = render(HELM_FOLDER / f"ci/{values}.yaml")
 
     assert "SHIFU_DIRECTORY__PATH" not in _one(rendered, "ConfigMap")["data"]
     for workload, pod in _pods(rendered):
         assert "directory" not in {volume["name"] for volume in pod["volumes"]}, workload
-    assert not _all(rendered, "Ingress")
-    assert len(_all(rendered, "NetworkPolicy")) == 1
+    assert {path for each in _all(rendered, "Ingress") for _, path in _paths(each)} == ways
+    assert len(_all(rendered, "NetworkPolicy")) == policies
+
+
+def test_nothing_is_let_in_for_teams_where_it_is_not_used() -> None:
+    controller = "networkPolicy.teamsFrom[0].podSelector.matchLabels.app=controller"
+
+    assert len(_all(render(HELM_FOLDER / "ci/smallest.yaml", controller), "NetworkPolicy")) == 1
 
 
 def test_what_scales_itself_has_no_fixed_number() -> None:
@@ -205,6 +278,15 @@ def test_disruptions_take_one_pod_at_a_time() -> None:
         ("slack.events=socket", "slack.clientId"),
         ("slack.teams=null", "slack.clientId"),
         ("slack.existingSecret=", "slack.ingress"),
+        ("settings.SHIFU_TEAMS__APP_PASSWORD=x", "a secret is no value"),
+        ("settings.SHIFU_TEAMS__APP_ID=x", "has a value of its own"),
+        ("settings.SHIFU_TEAMS__CERTIFICATE=/x.pem", "has a value of its own"),
+        ("settings.SHIFU_TEAMS__DEVELOPMENT=true", "without a token"),
+        ("teams.appPassword=x", "not allowed"),
+        ("teams.appId=shifu", "/teams/appId"),
+        ("teams.appTenantId=", "appId and appTenantId belong together"),
+        ("teams.credential=managedIdentity", "teams.existingSecret"),
+        ("teams.existingSecret=", "the app's secret"),
         ("worker.autoscaling.enabled=true", "exclude each other"),
         ("directory.configMap=people", "either configMap or secret"),
         ("sync.schedule=@daily", "exclude each other"),
@@ -227,7 +309,17 @@ def test_without_any_values_it_says_what_is_missing() -> None:
         assert missing in refused.stderr
 
 
-def test_without_slack_somebody_has_to_say_who_people_are() -> None:
+@pytest.mark.parametrize("named", ["existingSecret=shifu-teams", "ingress.enabled=true"])
+def test_half_of_teams_is_refused(named: str) -> None:
+    refused = _helm(
+        HELM_FOLDER / "ci/smallest.yaml", f"teams.{named}", "teams.ingress.hosts={x.example.com}"
+    )
+
+    assert refused.returncode != 0
+    assert "without it there is no Teams" in refused.stderr
+
+
+def test_without_slack_and_teams_somebody_has_to_say_who_people_are() -> None:
     refused = _helm(HELM_FOLDER / "ci/smallest.yaml", "directory.configMap=")
 
     assert refused.returncode != 0

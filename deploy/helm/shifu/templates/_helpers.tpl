@@ -76,6 +76,8 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
   "SHIFU_EMBEDDINGS__NAME" $v.embeddings.name
   "SHIFU_SYNC__SCHEDULE" $v.sync.schedule
   "SHIFU_SLACK__CLIENT_ID" (ternary $v.slack.clientId "" (not (empty $v.slack.existingSecret)))
+  "SHIFU_TEAMS__APP_ID" $v.teams.appId
+  "SHIFU_TEAMS__APP_TENANT_ID" $v.teams.appTenantId
 -}}
 {{- if $value }}{{ $_ := set $settings $name (toString $value) }}{{ end -}}
 {{- end -}}
@@ -90,13 +92,20 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- $_ := set $settings "SHIFU_SYNC__ACL" (toJson $v.sync.acl) -}}
 {{- end -}}
 {{- range $name, $value := $v.settings -}}
-{{- if or (eq $name "SHIFU_REDIS__URL") (regexMatch "(_API_KEY|_TOKEN|_SECRET|_KEYS)$" $name) -}}
-{{- fail (printf "settings.%s: a secret is no value; name its Secret in redis, weaviate, model, embeddings or slack" $name) -}}
+{{- if or (eq $name "SHIFU_REDIS__URL") (regexMatch "(_API_KEY|_TOKEN|_SECRET|_KEYS|_PASSWORD)$" $name) -}}
+{{- fail (printf "settings.%s: a secret is no value; name its Secret in redis, weaviate, model, embeddings, slack or teams" $name) -}}
 {{- end -}}
-{{- if or (hasKey $settings $name) (has $name (list "SHIFU_WORK__IN_SERVE" "SHIFU_DIRECTORY__PATH" "SHIFU_SLACK__CLIENT_ID" "SHIFU_SLACK__TEAMS")) -}}
+{{- if eq $name "SHIFU_TEAMS__DEVELOPMENT" -}}
+{{- fail (printf "settings.%s: takes what comes without a token; it is for a machine of one's own" $name) -}}
+{{- end -}}
+{{- if or (hasKey $settings $name) (has $name (list
+  "SHIFU_WORK__IN_SERVE" "SHIFU_DIRECTORY__PATH" "SHIFU_SLACK__CLIENT_ID" "SHIFU_SLACK__TEAMS" "SHIFU_TEAMS__APP_ID"
+  "SHIFU_TEAMS__APP_TENANT_ID" "SHIFU_TEAMS__CERTIFICATE" "SHIFU_TEAMS__MANAGED_IDENTITY"
+)) -}}
 {{- fail (printf "settings.%s: has a value of its own in this chart; set that one" $name) -}}
 {{- end -}}
-{{- $_ := set $settings $name (kindIs "slice" $value | ternary (toJson $value) (toString $value)) -}}
+{{- $isJson := or (kindIs "slice" $value) (kindIs "map" $value) -}}
+{{- $_ := set $settings $name ($isJson | ternary (toJson $value) (toString $value)) -}}
 {{- end -}}
 {{- toYaml $settings -}}
 {{- end -}}
@@ -144,5 +153,27 @@ for jobs none. Takes a dict of `root` and `component`.
 - name: {{ $name }}
   valueFrom:
     secretKeyRef: {name: {{ $slack.existingSecret | quote }}, key: {{ index $slack.keys $key | quote }}}
+{{- end }}
+{{- end -}}
+
+{{- /* Not empty if this component signs in to Teams by a file. Takes a dict of `root` and `component`. */ -}}
+{{- define "shifu.hasTeamsCertificate" -}}
+{{- $teams := .root.Values.teams -}}
+{{- if and $teams.appId (eq $teams.credential "certificate") (has .component (list "serve" "worker")) }}yes{{ end -}}
+{{- end -}}
+
+{{- /* How a component signs in to Teams; jobs do not. Takes a dict of `root` and `component`. */ -}}
+{{- define "shifu.teamsEnv" -}}
+{{- $teams := .root.Values.teams -}}
+{{- if include "shifu.hasTeamsCertificate" . }}
+- name: SHIFU_TEAMS__CERTIFICATE
+  value: /etc/shifu-teams/{{ $teams.keys.certificate }}
+{{- else if and $teams.appId (has .component (list "serve" "worker")) (eq $teams.credential "managedIdentity") }}
+- name: SHIFU_TEAMS__MANAGED_IDENTITY
+  value: "true"
+{{- else if and $teams.appId (has .component (list "serve" "worker")) }}
+- name: SHIFU_TEAMS__APP_PASSWORD
+  valueFrom:
+    secretKeyRef: {name: {{ $teams.existingSecret | quote }}, key: {{ $teams.keys.clientSecret | quote }}}
 {{- end }}
 {{- end -}}

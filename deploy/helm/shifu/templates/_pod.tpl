@@ -85,6 +85,7 @@ spec:
         {{- end }}
         {{- include "shifu.secretEnv" $root | nindent 8 }}
         {{- include "shifu.slackEnv" . | nindent 8 }}
+        {{- include "shifu.teamsEnv" . | nindent 8 }}
       {{- if .port }}
       ports:
         - {name: http, containerPort: {{ .port }}}
@@ -128,6 +129,9 @@ spec:
         {{- if $v.caBundle.configMap }}
         - {name: ca-bundle, mountPath: /etc/ssl/shifu, readOnly: true}
         {{- end }}
+        {{- if include "shifu.hasTeamsCertificate" . }}
+        - {name: teams, mountPath: /etc/shifu-teams, readOnly: true}
+        {{- end }}
         {{- with $v.extraVolumeMounts }}{{ toYaml . | nindent 8 }}{{ end }}
   volumes:
     {{- if include "shifu.hasDirectory" $root }}
@@ -151,6 +155,14 @@ spec:
     {{- with $v.caBundle.configMap }}
     - name: ca-bundle
       configMap: {name: {{ . | quote }}}
+    {{- end }}
+    {{- if include "shifu.hasTeamsCertificate" . }}
+    # Of the Secret only this entry, and whole, so that a renewed one arrives.
+    - name: teams
+      secret:
+        secretName: {{ $v.teams.existingSecret | quote }}
+        defaultMode: 0440
+        items: [{key: {{ $v.teams.keys.certificate | quote }}, path: {{ $v.teams.keys.certificate | quote }}}]
     {{- end }}
     {{- with $v.extraVolumes }}{{ toYaml . | nindent 4 }}{{ end }}
 {{- end -}}
