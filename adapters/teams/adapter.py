@@ -18,6 +18,7 @@ from adapters.teams.greeting import Greeting
 from adapters.teams.hosts import KnownHosts
 from adapters.teams.inbound_tokens import Denied, InboundTokens, KeysUnavailable
 from adapters.teams.incoming import (
+    PERSONAL,
     Activity,
     language_of_locale,
     mapping,
@@ -29,12 +30,11 @@ from adapters.teams.incoming import (
 )
 from adapters.teams.invokes import Invokes
 from adapters.teams.languages import TeamsLanguages
+from adapters.teams.manifest import MESSAGES_PATH
 from adapters.teams.outbox import TeamsAddress, TeamsOutbox
 from bot.errors import StateUnavailable
 
 log = structlog.get_logger()
-
-MESSAGES_PATH = "/teams/messages"
 
 # Teams waits some fifteen seconds, and does not deliver everything again.
 _PATIENCE_S, _PAUSE_S = 8.0, 0.5
@@ -124,7 +124,8 @@ class TeamsAdapter:
             return
         sender = sender_of(activity)
         await self._asking.note(place, sender)
-        if action == "add":
+        # In a chat of one's own Teams shows what can be asked for as long as nothing was said.
+        if action == "add" and place.kind != PERSONAL:
             language = await self._languages.of(sender, language_of_locale(activity))
             self._background.start(self._greeting.greet(place, language), name="greeting")
 

@@ -1,10 +1,9 @@
-"""Says hello where the bot has been added, once."""
+"""Says hello to the teams and chats that the bot has been added to, once."""
 
 import structlog
 
 from adapters.chat.origins import Replies
-from adapters.teams.incoming import PERSONAL
-from adapters.teams.invoke_texts import HELLO, HELLO_ALL
+from adapters.teams.invoke_texts import HELLO
 from adapters.teams.outbox import TeamsAddress, TeamsOutbox
 from adapters.teams.places import Place
 from retrieval.types import Language
@@ -27,10 +26,9 @@ class Greeting:
         # Installing a team's app is told more than once.
         if not await self._replies.begin_reply(event_id):
             return
-        text = (HELLO if place.kind == PERSONAL else HELLO_ALL)[language]
         to = TeamsAddress.of_place(place)
         id = await self._outbox.send(
-            to, {"type": "message", "textFormat": "markdown", "text": text}
+            to, {"type": "message", "textFormat": "markdown", "text": HELLO[language]}
         )
         await self._replies.note_reply(event_id, id, channel=str(place.id), message=id)
         log.info("teams.greeted", kind=place.kind)

@@ -20,7 +20,9 @@ PERSONAL, GROUP_CHAT, CHANNEL = "personal", "groupChat", "channel"
 
 _AT = re.compile(r"<at\b[^>]*>(.*?)</at>", re.IGNORECASE | re.DOTALL)
 _SPACES = re.compile(r"[ \t\u00a0]+")
-_ASK = re.compile(r"[/／](?:shifu\s+)?(?:ask|問)\s+", re.IGNORECASE)
+_ASK = re.compile(r"[/／](?:shifu\s+)?(?:ask|提問|問)\s+", re.IGNORECASE)
+# As the list of slash commands writes it, for the sender and the bot alone.
+_BARE_ASK = re.compile(r"(?:ask|提問|問)\s+", re.IGNORECASE)
 _COMMANDS = frozenset(name for names in NAMES.values() for name in names.values())
 _LANGUAGE = NAMES[next(command for command in NAMES if command == "language")].values()
 
@@ -111,7 +113,7 @@ def message_of(activity: Activity) -> TeamsMessage | None:
         activity_id=activity_id,
         # The first message of a thread comes with its own id behind the channel's, or with none.
         thread=(thread or activity_id) if place.kind == CHANNEL else "",
-        text=_as_command(plain_text(text_in(activity, "text"), ours)),
+        text=_as_command(plain_text(text_in(activity, "text"), ours), is_listed=is_targeted),
         locale=language_of_locale(activity),
         sent_at=time_of(text_in(activity, "timestamp")),
         is_addressed=bool(ours) or place.kind == PERSONAL or is_targeted,
@@ -202,11 +204,14 @@ def time_of(text: str) -> datetime:
     return min(at, now)
 
 
-def _as_command(text: str) -> str:
+def _as_command(text: str, *, is_listed: bool) -> str:
     """
     Teams' lists of commands write a command as a bare word, which elsewhere would be a question.
+
+    Args:
+        is_listed: It was chosen from the list of slash commands.
     """
-    if asked := _ASK.match(text):
+    if asked := _ASK.match(text) or (_BARE_ASK.match(text) if is_listed else None):
         return text[asked.end() :]
     word, _, argument = text.partition(" ")
     is_command = text.lower() in _COMMANDS

@@ -5,12 +5,6 @@ from retrieval.types import Language
 EN, ZH = Language.ENGLISH, Language.CHINESE
 
 HELLO = {
-    EN: "Hello, I am Shifu 師傅. Ask me about the company's documents: I answer only with what you may read, and I "
-    "cite my sources. Try **help** for what else I can do.",
-    ZH: "你好，我是師傅 Shifu。公司文件的問題都可以問我：我只用你有權閱讀的內容回答，並附上出處。"
-    "想知道我還會做什麼，請輸入 **說明**。",
-}
-HELLO_ALL = {
     EN: "Hello, I am Shifu 師傅. Mention me with a question about the company's documents. Here I answer only with "
     "what everyone who reads it may read, and I cite my sources.",
     ZH: "大家好，我是師傅 Shifu。有公司文件的問題，提及我就可以問。"

@@ -317,13 +317,15 @@ async def test_nothing_of_a_document_notifies_or_links(company: TeamsCompany) ->
     assert "evil" not in answer.text
 
 
-async def test_it_says_hello_once_where_it_is_installed(company: TeamsCompany) -> None:
-    for _ in range(2):
-        await company.api.install(DAN)
+async def test_it_says_hello_once_to_whom_it_is_added(company: TeamsCompany) -> None:
+    for place in (GROUP_CHAT, DAN):
+        for _ in range(2):
+            await company.api.install(
+                DAN if place == DAN else company.api.teams.world.conversations[place]
+            )
 
-    hello = await company.api.until(
-        lambda: next(iter(company.api.from_app("personal", user=DAN)), None)
-    )
+    hello = await company.api.until(lambda: next(iter(company.api.from_app(GROUP_CHAT)), None))
     await company.settled()
     assert "Shifu" in company.text(hello)
-    assert len(company.api.from_app("personal", user=DAN)) == 1
+    assert len(company.api.from_app(GROUP_CHAT)) == 1
+    assert not company.api.from_app("personal", user=DAN)
