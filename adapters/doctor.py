@@ -183,7 +183,7 @@ async def _teams(settings: Settings) -> list[Finding]:
     import aiohttp
 
     from adapters.teams.checks import TeamsExpectations, check_teams
-    from adapters.teams_app import bot_tokens
+    from adapters.teams_app import bot_tokens, connector_scope
     from adapters.teams_setup import teams_opt_ins
 
     teams = settings.teams
@@ -193,6 +193,7 @@ async def _teams(settings: Settings) -> list[Finding]:
         keys_url=teams.keys_url,
         graph_url=teams.graph_url if teams.use_graph else "",
         opt_ins=teams_opt_ins(settings),
+        scope=connector_scope(settings),
     )
     tokens = bot_tokens(settings)
     async with AsyncExitStack() as open_things:

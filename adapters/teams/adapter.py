@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -10,6 +11,7 @@ from aiohttp import web
 
 from adapters.chat.background import Background
 from adapters.chat.dialog_texts import NOT_ACCEPTED
+from adapters.chat.threads import is_stop
 from adapters.teams.asking import TeamsAsking
 from adapters.teams.directory import TeamsDirectory
 from adapters.teams.dispatch import InvokeAnswer, UnknownActivity, dispatch
@@ -18,8 +20,10 @@ from adapters.teams.greeting import Greeting
 from adapters.teams.hosts import KnownHosts
 from adapters.teams.inbound_tokens import Denied, InboundTokens, KeysUnavailable
 from adapters.teams.incoming import (
+    CHANNEL,
     PERSONAL,
     Activity,
+    TeamsMessage,
     language_of_locale,
     mapping,
     message_of,
@@ -28,17 +32,22 @@ from adapters.teams.incoming import (
     sequence,
     text_in,
 )
+from adapters.teams.invoke_texts import LEFT_THREAD
 from adapters.teams.invokes import Invokes
 from adapters.teams.languages import TeamsLanguages
 from adapters.teams.manifest import MESSAGES_PATH
 from adapters.teams.outbox import TeamsAddress, TeamsOutbox
+from adapters.teams.places import Place
 from bot.errors import StateUnavailable
+from retrieval.analysis import language_of
 
 log = structlog.get_logger()
 
 # Teams waits some fifteen seconds, and does not deliver everything again.
 _PATIENCE_S, _PAUSE_S = 8.0, 0.5
 _LOOPBACK = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
+_LOOPBACK_NAMES = ("127.0.0.1", "::1", "localhost")
+_HANDED_ON = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "Via", "Origin")
 
 
 class DevelopmentTokens:
@@ -47,13 +56,16 @@ class DevelopmentTokens:
     def __init__(self) -> None:
         self._hosts = KnownHosts(["127.0.0.1", "localhost"])
 
-    def check(self, remote: str | None, activity: Activity) -> None:
+    def check(self, request: web.Request, activity: Activity) -> None:
         """
         Raises:
-            Denied: If it comes from elsewhere, or wants its answer sent elsewhere.
+            Denied: If it comes from elsewhere, be it by a proxy or by a page in a browser, or wants its
+                answer sent elsewhere.
         """
-        if remote not in _LOOPBACK:
+        if request.remote not in _LOOPBACK or (request.url.host or "") not in _LOOPBACK_NAMES:
             raise Denied("remote")
+        if any(name in request.headers for name in _HANDED_ON):
+            raise Denied("proxy")
         if not self._hosts.has_service(text_in(activity, "serviceUrl")):
             raise Denied("serviceUrl")
 
@@ -98,10 +110,35 @@ class TeamsAdapter:
         said = message_of(activity)
         if said is None:
             return
-        if said.is_addressed:
+        is_in_thread = said.place.kind == CHANNEL and not said.starts_thread
+        is_heard = said.is_addressed or await self._follows(said.place)
+        if is_heard and is_in_thread and is_stop(said.text):
+            if await self._asking.leave(said):
+                self._background.start(self._say_left(said), name="left_thread")
+        elif said.is_addressed:
             await self._asking.ask(said)
-        elif not self._follow_teams.isdisjoint({said.place.team_group, "*"}):
+        elif is_heard:
             await self._asking.follow(said)
+        if said.place.team and not said.place.team_group:
+            self._background.start(self._complete(said.place), name="team")
+
+    async def _follows(self, place: Place) -> bool:
+        if not self._follow_teams or "*" in self._follow_teams or place.kind != CHANNEL:
+            return "*" in self._follow_teams
+        known = place.told_by(await self._asking.place_at(place))
+        return known.team_group in self._follow_teams
+
+    async def _complete(self, place: Place) -> None:
+        """Ask for the team's id in Entra, which not every activity tells."""
+        known = await self._asking.place_at(place)
+        if known is None or not known.team_group:
+            group = await self._outbox.team_group(place.service_url, place.team)
+            await self._asking.note(replace(place, team_group=group), None)
+
+    async def _say_left(self, said: TeamsMessage) -> None:
+        language = await self._languages.of(said.sender, language_of(said.text))
+        to = TeamsAddress.of_place(said.place, thread=said.thread)
+        await self._outbox.send(to, {"type": "message", "text": LEFT_THREAD[language]})
 
     async def changed(self, activity: Mapping[str, Any]) -> None:
         await self._directory.changed(activity)
@@ -141,7 +178,7 @@ class TeamsAdapter:
             return _refused(400, "An activity in JSON is expected here.")
         try:
             if isinstance(self._tokens, DevelopmentTokens):
-                self._tokens.check(request.remote, activity)
+                self._tokens.check(request, activity)
             else:
                 header = request.headers.get("Authorization", "")
                 await self._tokens.check(header, activity)
@@ -170,15 +207,13 @@ class TeamsAdapter:
 
     async def _kept(self, activity: Activity) -> InvokeAnswer | None:
         """Whatever is to be kept may be kept again."""
-        deadline = asyncio.get_running_loop().time() + _PATIENCE_S
-        while True:
-            try:
-                return await dispatch(activity, self)
-            except (StateUnavailable, TimeoutError):
-                if asyncio.get_running_loop().time() > deadline:
-                    raise
-                log.warning("teams.waiting_for_state")
-                await asyncio.sleep(_PAUSE_S)
+        async with asyncio.timeout(_PATIENCE_S):
+            while True:
+                try:
+                    return await dispatch(activity, self)
+                except StateUnavailable:
+                    log.warning("teams.waiting_for_state")
+                    await asyncio.sleep(_PAUSE_S)
 
     async def _not_kept(self, activity: Activity) -> web.Response:
         """Who wrote must know; if they cannot be told either, Teams shall deliver it again."""
@@ -191,7 +226,11 @@ class TeamsAdapter:
         to = TeamsAddress.of_place(said.place, thread=said.thread)
         try:
             async with asyncio.timeout(_PATIENCE_S / 2):
-                await self._outbox.send(to, {"type": "message", "text": text})
+                message = {"type": "message", "text": text}
+                if said.is_targeted:
+                    await self._outbox.send_targeted(to, said.sender.id, message)
+                else:
+                    await self._outbox.send(to, message)
         except TEAMS_FAILURES as error:
             log.warning("teams.not_kept_not_told", reason=what_failed(error))
             return _refused(503, "It cannot be kept at the moment.")
@@ -201,9 +240,22 @@ class TeamsAdapter:
 async def _activity_in(request: web.Request) -> Activity | None:
     try:
         activity = json.loads(await request.read())
-    except (web.HTTPRequestEntityTooLarge, ValueError, RecursionError):
-        return None
-    return activity if isinstance(activity, dict) else None
+        if isinstance(activity, dict) and all(map(_is_text, _ids_in(activity))):
+            return activity
+    except (web.HTTPException, web.RequestPayloadError, ValueError, RecursionError):
+        pass
+    return None
+
+
+def _ids_in(activity: Activity) -> Iterable[str]:
+    for name in ("conversation", "from", "recipient"):
+        yield text_in(mapping(activity.get(name)), "id")
+    yield from (text_in(activity, name) for name in ("id", "replyToId", "serviceUrl"))
+
+
+def _is_text(id: str) -> bool:
+    """Half a surrogate pair has no place in an address."""
+    return id.isprintable()
 
 
 def _refused(status: int, reason: str) -> web.Response:

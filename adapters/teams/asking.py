@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import structlog
 
 from adapters.chat.origins import Origins
-from adapters.chat.threads import Participation, Threads, is_stop
+from adapters.chat.threads import Participation, Threads
 from adapters.teams.ids import PLATFORM, message_event
 from adapters.teams.incoming import CHANNEL, PERSONAL, Sender, TeamsMessage
 from adapters.teams.origin import Origin
@@ -24,7 +24,8 @@ Accept = Callable[[IncomingMessage], Awaitable[None]]
 """Keeps a message until it is answered, the same event once; `StateUnavailable` when it cannot."""
 
 _TIMEOUT_S = 4.0
-_NOTED_S, _MAX_NOTED = 3_600, 10_000
+# So long a Redis that has lost its data is not told anew.
+_NOTED_S, _MAX_NOTED = 60, 10_000
 
 
 class TeamsAsking:
@@ -64,6 +65,11 @@ class TeamsAsking:
         self._noted[key] = now
         while len(self._noted) > _MAX_NOTED:
             self._noted.popitem(last=False)
+
+    async def place_at(self, place: Place) -> Place | None:
+        """What is known of it from all activities so far."""
+        async with asyncio.timeout(_TIMEOUT_S):
+            return await self._places.find(place.id)
 
     async def forget(self, place: Place) -> None:
         """The bot is not there any more."""
@@ -111,10 +117,6 @@ class TeamsAsking:
             is_meant = True
         else:
             is_meant = known.takes_up(user, said.text, mentions_somebody=said.mentions_others)
-        if is_meant and is_stop(said.text):
-            async with asyncio.timeout(_TIMEOUT_S):
-                await self._threads.keep(key, replace(known, is_quiet=True))
-            return True
         if is_meant:
             await self.ask(said)
         elif not known.is_quiet:
@@ -123,6 +125,23 @@ class TeamsAsking:
                 async with asyncio.timeout(_TIMEOUT_S):
                     await self._threads.keep(key, replace(known, is_interrupted=True))
         return is_meant
+
+    async def leave(self, said: TeamsMessage) -> bool:
+        """
+        Say no more in that thread until mentioned; False if there is nothing to say to that.
+
+        Unless the bot is addressed, the words are for it only from somebody who has asked it here.
+        """
+        key = self.conversation_of(said).key
+        event_id = message_event(said.conversation, said.activity_id)
+        async with asyncio.timeout(_TIMEOUT_S):
+            known = await self._threads.find(key) or Participation()
+            if not said.is_addressed and said.sender.id not in known.askers:
+                return False
+            if known.is_quiet and known.last_event == event_id:
+                return False
+            await self._threads.keep(key, replace(known, is_quiet=True, last_event=event_id))
+        return True
 
     async def whisper(
         self, place: Place, sender: Sender, text: str, *, event_id: str, language: Language | None

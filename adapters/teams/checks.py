@@ -19,6 +19,8 @@ from adapters.teams.permissions import OptIn, Permission, permissions
 
 _MAX_CLOCK_DIFFERENCE_S = 60
 _MAX_KEYS_BYTES = 1024 * 1024
+_SITE_BY_SITE = "Sites.Selected"
+"""In place of what would open all of SharePoint; which sites it opens no token tells."""
 
 # What the login says most often, by its number.
 _LOGIN_SAYS: Mapping[str, str] = {
@@ -50,6 +52,7 @@ class TeamsExpectations:
     keys_url: str
     graph_url: str
     opt_ins: frozenset[OptIn] = frozenset()
+    scope: str = BOT_SCOPE
 
 
 async def check_teams(
@@ -77,7 +80,7 @@ async def check_teams(
 
 async def _bot(tokens: BotTokens, expected: TeamsExpectations) -> Finding:
     try:
-        await tokens.token(BOT_SCOPE)
+        await tokens.token(expected.scope)
     except TEAMS_FAILURES as error:
         return Finding("teams", False, f"no token for answers: {_login_says(error)}")
     return Finding(
@@ -159,6 +162,8 @@ async def _graph(tokens: BotTokens, tenant: str, expected: TeamsExpectations) ->
 
 
 def _has(permission: Permission, granted: Collection[str]) -> bool:
+    if _SITE_BY_SITE in granted and OptIn.SHAREPOINT in permission.only_for:
+        return True
     # Whoever may write everywhere may read as well.
     return permission.name in granted or permission.name.replace(".Read.", ".ReadWrite.") in granted
 

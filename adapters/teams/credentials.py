@@ -108,6 +108,8 @@ class BotTokens:
             if known and self._clock() < known.expires_at:
                 log.warning("teams.token_not_renewed", reason=str(error))
                 return known.value
+            # Whoever waits for an answer only learns that Teams is away: an operator reads why.
+            log.error("teams.no_token", scope=scope, reason=str(error))
             raise
 
     def forget(self, scope: str, token: str, *, tenant_id: str = "") -> None:

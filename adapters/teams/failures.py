@@ -43,8 +43,15 @@ class TeamsFailure(Exception):
         return cls(status, code, message, retry_after_s=retry_after_s(headers))
 
 
+_PASSING = frozenset({401, 408, 412, 429})
+
 TEAMS_FAILURES = (TeamsFailure, aiohttp.ClientError, TimeoutError)
 """What a call to Microsoft raises when it does not succeed, whoever is to blame."""
+
+
+def is_final(error: TeamsFailure) -> bool:
+    """It will be refused as often as it is tried."""
+    return 400 <= error.status < 500 and error.status not in _PASSING
 
 
 def what_failed(error: BaseException) -> str:

@@ -52,6 +52,10 @@ class GraphFailure(TeamsFailure):
         return self.status in _THROTTLED
 
 
+_DOWNLOAD_TIMEOUT = aiohttp.ClientTimeout(total=300, sock_connect=10, sock_read=30)
+"""Of a large file over a slow line; it must not stop coming."""
+
+
 class Patience:
     """So many seconds may be waited in all."""
 
@@ -141,7 +145,9 @@ class GraphWire:
         is_ours = self.is_own(str(url)) and not is_signed
         headers = _bearer(await self._token(tenant_id)) if is_ours else {}
         try:
-            async with self.session.get(url, headers=headers, allow_redirects=False) as response:
+            async with self.session.get(
+                url, headers=headers, allow_redirects=False, timeout=_DOWNLOAD_TIMEOUT
+            ) as response:
                 if 300 <= response.status < 400:
                     return url.join(URL(response.headers.get("Location", ""), encoded=True))
                 if response.status >= 400:
@@ -201,9 +207,8 @@ class GraphWire:
         try:
             return await self._tokens.token(self._scope, tenant_id=tenant_id)
         except TeamsFailure as error:
-            # The app is not known in this tenant, or not by this secret; that is no answer of Graph's.
-            is_refused = 400 <= error.status < 500 and error.status not in (408, 429)
-            status = 401 if is_refused else 0
+            # A tenant that does not have the app tells it nothing. An expired secret is no such answer.
+            status = 401 if "unauthorized_client" in error.code.split() else 0
             log.warning("graph.no_token", reason=what_failed(error))
             raise GraphFailure(status, "noToken", retry_after_s=error.retry_after_s) from error
 

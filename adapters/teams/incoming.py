@@ -10,7 +10,7 @@ from typing import Any
 from adapters.teams.files import attachments_of
 from adapters.teams.ids import TeamsPerson, person_ref, split_thread
 from adapters.teams.places import Place
-from bot.commands import NAMES, language_named
+from bot.commands import NAMES, Command, language_named
 from bot.messages import Attachment, UserRef
 from retrieval.types import Language
 
@@ -24,7 +24,7 @@ _ASK = re.compile(r"[/／](?:shifu\s+)?(?:ask|提問|問)\s+", re.IGNORECASE)
 # As the list of slash commands writes it, for the sender and the bot alone.
 _BARE_ASK = re.compile(r"(?:ask|提問|問)\s+", re.IGNORECASE)
 _COMMANDS = frozenset(name for names in NAMES.values() for name in names.values())
-_LANGUAGE = NAMES[next(command for command in NAMES if command == "language")].values()
+_LANGUAGE, _REPORT = NAMES[Command.LANGUAGE].values(), NAMES[Command.REPORT].values()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def message_of(activity: Activity) -> TeamsMessage | None:
         conversation=conversation,
         activity_id=activity_id,
         # The first message of a thread comes with its own id behind the channel's, or with none.
-        thread=(thread or activity_id) if place.kind == CHANNEL else "",
+        thread=(thread or activity_id) if place.kind == CHANNEL else thread,
         text=_as_command(plain_text(text_in(activity, "text"), ours), is_listed=is_targeted),
         locale=language_of_locale(activity),
         sent_at=time_of(text_in(activity, "timestamp")),
@@ -155,14 +155,14 @@ def place_of(activity: Activity) -> Place | None:
     if not id or not service_url or not tenant_id:
         return None
     kind = text_in(conversation, "conversationType")
-    if kind not in (PERSONAL, GROUP_CHAT, CHANNEL):
-        # What is not told to be one person's is everybody's.
-        kind = CHANNEL if team or channel else GROUP_CHAT
+    # Of a new channel Teams tells in an old one: what is said of another is not of this one.
+    if text_in(channel, "id") != id:
+        channel = {}
     return Place(
         service_url=service_url,
         tenant_id=tenant_id,
         conversation=id,
-        kind=kind,
+        kind=kind if kind in (PERSONAL, GROUP_CHAT, CHANNEL) else "",
         bot_id=text_in(mapping(activity.get("recipient")), "id"),
         team=text_in(team, "id") or text_in(channel_data, "teamsTeamId"),
         team_group=text_in(team, "aadGroupId").lower(),
@@ -214,7 +214,7 @@ def _as_command(text: str, *, is_listed: bool) -> str:
     if asked := _ASK.match(text) or (_BARE_ASK.match(text) if is_listed else None):
         return text[asked.end() :]
     word, _, argument = text.partition(" ")
-    is_command = text.lower() in _COMMANDS
+    is_command = text.lower() in _COMMANDS or (word.lower() in _REPORT and bool(argument))
     if word.lower() in _LANGUAGE and argument:
         try:
             language_named(argument)

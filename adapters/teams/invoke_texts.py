@@ -19,6 +19,14 @@ CANNOT_WRITE_TO_YOU = {
     ZH: "我無法傳訊息給你。請先為自己安裝我（應用程式、Shifu、新增），再試一次。",
 }
 ASKED_BY = {EN: "{name} asks: {question}", ZH: "{name} 想問：{question}"}
+SHARE_UNDER_WAY = {
+    EN: "Teams takes its time. Your question is being posted there, and answered.",
+    ZH: "Teams 回應較慢，你的問題正在貼到那裡並回答。",
+}
+LEFT_THREAD = {
+    EN: "All right. I say no more in this thread; mention me when you need me.",
+    ZH: "好的，我不再回覆這個討論串；需要時再提及我就可以了。",
+}
 SOURCES_TITLE = {EN: "Sources", ZH: "來源"}
 ON_ITS_WAY = {EN: "One moment, I am writing it to you.", ZH: "請稍候，我正在寫給你。"}
 CANCELLED = {EN: "Nothing was shared.", ZH: "沒有分享任何內容。"}

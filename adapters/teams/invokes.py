@@ -8,9 +8,7 @@ from typing import Any
 
 import structlog
 
-from adapters.chat.background import Background
 from adapters.chat.dialog_texts import (
-    COPY_ON_ITS_WAY,
     FEEDBACK_TITLE,
     NOT_ACCEPTED,
     NOT_KEPT,
@@ -21,7 +19,7 @@ from adapters.chat.origins import Origins
 from adapters.teams import cards, verbs
 from adapters.teams.asking import TeamsAsking, press_event
 from adapters.teams.dispatch import InvokeAnswer
-from adapters.teams.failures import TEAMS_FAILURES, what_failed
+from adapters.teams.failures import TEAMS_FAILURES
 from adapters.teams.incoming import Activity, Sender, language_of_locale, mapping, text_in
 from adapters.teams.invoke_texts import CANCELLED, ON_ITS_WAY, SOURCES_TITLE, UNKNOWN_BUTTON
 from adapters.teams.languages import TeamsLanguages
@@ -45,7 +43,6 @@ MayRead = Callable[[Sender, Sequence[str]], Awaitable[bool]]
 _ANSWER_WITHIN_S = 4.0
 """Teams shows an error after five."""
 
-_MAX_COMMENT = 3_000
 _CARD = "application/vnd.microsoft.card.adaptive"
 _MESSAGE = "application/vnd.microsoft.activity.message"
 _ERROR = "application/vnd.microsoft.error"
@@ -78,10 +75,9 @@ class Invokes:
         self._languages = languages
         self._may_read = may_read
         self._tenant = tenant
-        self._background = Background(TEAMS_FAILURES, what_failed)
 
     async def close(self) -> None:
-        await self._background.close()
+        await self._sharing.close()
 
     async def answer(
         self, name: str, activity: Activity, place: Place, sender: Sender
@@ -137,9 +133,10 @@ class Invokes:
                 if record is None or not record.standalone:
                     return _told(name, NOT_KEPT[language])
                 event_id = f"teams:copy:{answer_id}/{moment}"
-                copying = self._sharing.copy(place, sender, record.standalone, event_id, language)
-                self._background.start(copying, name="copy")
-                return _told(name, COPY_ON_ITS_WAY[language])
+                told = await self._sharing.copy(
+                    place, sender, record.standalone, event_id, language
+                )
+                return _told(name, told)
         return _told(name, UNKNOWN_BUTTON[language])
 
     async def _refreshed(self, event_id: str, sender: Sender) -> InvokeAnswer:
@@ -199,12 +196,15 @@ class Invokes:
     async def _feedback(self, activity: Activity, place: Place, sender: Sender) -> InvokeAnswer:
         value = mapping(mapping(activity.get("value")).get("actionValue"))
         written = _json_in(value.get("feedback"))
-        answer_id = text_in(written, verbs.ANSWER) or await self._answer_at(place, activity)
+        answer_id = await self._answer_at(place, activity)
         if answer_id is None:
-            return InvokeAnswer(200, {})
+            # The dialog's own word, as far as that is an answer which this person reads.
+            answer_id = text_in(written, verbs.ANSWER)
+            if not await self._answers.sources(answer_id, sender.ref(self._tenant)):
+                return InvokeAnswer(200, {})
         reasons = text_in(written, verbs.REASONS)
         said = text_in(written, verbs.COMMENT) or text_in(written, "feedbackText")
-        comment = "\n".join(filter(None, (reasons, said)))[:_MAX_COMMENT]
+        comment = "\n".join(filter(None, (reasons, said)))[: cards.MAX_COMMENT]
         await self._rate(answer_id, sender, text_in(value, "reaction") or "dislike", comment)
         return InvokeAnswer(200, {})
 

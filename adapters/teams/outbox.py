@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 
 import aiohttp
 
-from adapters.teams.credentials import Tokens
+from adapters.teams.credentials import BOT_SCOPE, Tokens
 from adapters.teams.failures import TeamsFailure
 from adapters.teams.hosts import KnownHosts
 from adapters.teams.ids import with_thread
@@ -66,6 +66,7 @@ class TeamsOutbox:
         http: As `connector_session` makes it.
         tokens: None sends none, for a development channel without authentication.
         hosts: Service URLs elsewhere are refused, whatever an activity says.
+        scope: Of our tokens; another one in national clouds.
         patience_s: How long one call may wait, for its turn or between two tries.
     """
 
@@ -75,9 +76,10 @@ class TeamsOutbox:
         tokens: Tokens | None,
         hosts: KnownHosts,
         *,
+        scope: str = BOT_SCOPE,
         patience_s: float = _PATIENCE_S,
     ) -> None:
-        self._wire = OutboxWire(http, tokens, hosts, patience_s=patience_s)
+        self._wire = OutboxWire(http, tokens, hosts, scope=scope, patience_s=patience_s)
         self._patience_s = patience_s
         self._sends = Pace(SENDS)
         self._rosters = Pace(ROSTERS)
@@ -173,22 +175,19 @@ class TeamsOutbox:
                 break
         raise TeamsFailure(200, "NoWholeRoster")
 
-    async def member(self, to: TeamsAddress, user: str) -> Mapping[str, Any] | None:
+    async def team_group(self, service_url: str, team: str) -> str:
         """
-        One person as a member of the conversation; None if they are not.
+        The team's id in Entra; empty where it is not told.
 
         Args:
-            user: `29:…`, or the id of their account.
+            team: `19:…@thread.tacv2`
         """
-        try:
-            found = await self._read_roster(to, f"/members/{_quoted(user)}")
-        except TeamsFailure as error:
-            if error.status == 404:
-                return None
-            raise
-        if not isinstance(found, Mapping):
-            raise TeamsFailure(200, "NoMember")
-        return found
+        await self._turn(self._rosters, team)
+        told = await self._wire.call(
+            "GET", self._wire.url(service_url, f"/v3/teams/{_quoted(team)}")
+        )
+        group = told.get("aadGroupId") if isinstance(told, Mapping) else None
+        return group.lower() if isinstance(group, str) else ""
 
     async def channels(self, service_url: str, team: str) -> list[Mapping[str, Any]]:
         """
@@ -202,15 +201,6 @@ class TeamsOutbox:
         if not isinstance(found, list):
             raise TeamsFailure(200, "NoChannels")
         return [channel for channel in found if isinstance(channel, Mapping)]
-
-    async def fetch(self, url: str, *, max_bytes: int) -> bytes:
-        """
-        An image in a message, which is Microsoft's to give: the bot's token goes along.
-
-        Raises:
-            TeamsFailure: With code `TooLarge`; with `UnknownHost`, before anything is asked.
-        """
-        return await self._wire.fetch(url, max_bytes=max_bytes)
 
     async def _send(
         self,

@@ -11,7 +11,7 @@ import aiohttp
 import structlog
 from yarl import URL
 
-from adapters.teams.credentials import BOT_SCOPE, Tokens
+from adapters.teams.credentials import Tokens
 from adapters.teams.failures import TeamsFailure, wait_s, what_failed
 from adapters.teams.hosts import KnownHosts
 
@@ -52,9 +52,11 @@ class OutboxWire:
         tokens: Tokens | None,
         hosts: KnownHosts,
         *,
+        scope: str,
         patience_s: float,
     ) -> None:
         self._http = http
+        self._scope = scope
         self._tokens = tokens
         self._hosts = hosts
         self._patience_s = patience_s
@@ -68,12 +70,6 @@ class OutboxWire:
             log.error("teams.unknown_host")
             raise TeamsFailure(0, "UnknownHost")
         return service_url.rstrip("/") + path
-
-    async def fetch(self, url: str, *, max_bytes: int) -> bytes:
-        """As `TeamsOutbox.fetch`."""
-        if not self._hosts.has(url):
-            raise TeamsFailure(0, "UnknownHost")
-        return await self._again("GET", url, None, max_bytes)
 
     async def call(
         self,
@@ -140,8 +136,8 @@ class OutboxWire:
         if self._tokens is None:
             return ""
         if refused:
-            self._tokens.forget(BOT_SCOPE, refused)
-        return await self._tokens.token(BOT_SCOPE)
+            self._tokens.forget(self._scope, refused)
+        return await self._tokens.token(self._scope)
 
     async def _once(
         self,

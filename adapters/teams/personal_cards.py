@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, cast
 
 from bot.messages import UserRef
-from bot.redis_client import RedisClient, answered
+from bot.redis_client import RedisClient, answered, run_script
 from bot.versioned_json import VersionedJson
 
 Json = dict[str, Any]
@@ -19,6 +19,11 @@ SHARED_TTL_S = 900
 """Longer than the fuller answer is tried for."""
 
 _JSON = VersionedJson(1)
+
+_LIST = """
+redis.call('SADD', KEYS[1], ARGV[1])
+return redis.call('EXPIRE', KEYS[1], ARGV[2])
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +130,14 @@ class RedisPersonalCards:
 
     async def keep(self, event_id: str, card: PersonalCard) -> None:
         # First the list that it is found by: nothing is kept that could not be forgotten.
-        listed = self._list_of(card.user)
-        await self._ask(cast(Awaitable[Any], self._redis.sadd(listed, event_id)))
-        await self._ask(self._redis.expire(listed, TTL_S))
+        await run_script(
+            self._redis,
+            _LIST,
+            [self._list_of(card.user)],
+            event_id,
+            TTL_S,
+            timeout_s=self._timeout_s,
+        )
         user = {"tenant": card.user.tenant, "id": card.user.id}
         values = {"user": user, "card": card.card, "chunks": list(card.chunk_ids)}
         await self._put(f"card:{event_id}", values, TTL_S)

@@ -24,7 +24,7 @@ class Place:
         service_url: Where its Bot Connector answers.
         tenant_id: The Entra tenant that the conversation belongs to.
         conversation: Without a thread.
-        kind: `personal`, `groupChat` or `channel`.
+        kind: `personal`, `groupChat` or `channel`; empty if it was not told.
         bot_id: `28:…` of ourselves.
         team: `19:…` of the team; empty outside channels.
         team_group: Id of the team in Entra; empty if it was not told.

@@ -9,14 +9,13 @@ import aiohttp
 import structlog
 
 from adapters.chat.origins import Origins
-from adapters.teams.failures import TEAMS_FAILURES, TeamsFailure, what_failed
+from adapters.teams.failures import what_failed
 from adapters.teams.files import FILE_HOSTS, Uploads, is_image, posted, posted_ids
 from adapters.teams.graph import Graph
 from adapters.teams.graph_messages import GraphMessage, message_of, message_path
 from adapters.teams.graph_wire import GraphFailure, Json
 from adapters.teams.hosts import KnownHosts
 from adapters.teams.origin import Origin
-from adapters.teams.outbox import TeamsOutbox
 from adapters.teams.places import Place, Places
 from adapters.teams.posted_files import PostedFiles
 from bot.audience import Audience
@@ -46,7 +45,6 @@ class TeamsSurroundings:
     def __init__(
         self,
         http: aiohttp.ClientSession,
-        outbox: TeamsOutbox,
         graph: Graph | None,
         origins: Origins[Origin],
         places: Places,
@@ -57,7 +55,6 @@ class TeamsSurroundings:
         hosts = KnownHosts(file_hosts)
         self._uploads = Uploads(http, hosts)
         self._posted = PostedFiles(graph, hosts, audience) if graph else None
-        self._outbox = outbox
         self._graph = graph
         self._origins = origins
         self._places = places
@@ -97,13 +94,13 @@ class TeamsSurroundings:
                 )
         except StateUnavailable as error:
             raise AttachmentUnreadable(Unreadable.AWAY) from error
+        if is_image(attachment):
+            # Where it lies the sender's client says, and only our token opens it: whatever lies there.
+            raise AttachmentUnreadable(Unreadable.IMAGE)
         address = dict(origin.files).get(attachment.id)
         if address is None:
             raise AttachmentUnreadable(Unreadable.GONE)
-        if is_image(attachment):
-            content = await self._image(address, max_bytes)
-        else:
-            content = await self._uploads.fetch(address, attachment, max_bytes=max_bytes)
+        content = await self._uploads.fetch(address, attachment, max_bytes=max_bytes)
         return FetchedFile(replace(attachment, size_bytes=len(content)), content)
 
     async def found_live(self, message: IncomingMessage, query: str) -> Sequence[Chunk]:
@@ -112,12 +109,6 @@ class TeamsSurroundings:
         with the app's rights it would find what the asker may not read.
         """
         return ()
-
-    async def _image(self, address: str, max_bytes: int) -> bytes:
-        try:
-            return await self._outbox.fetch(address, max_bytes=max_bytes)
-        except TEAMS_FAILURES as error:
-            raise AttachmentUnreadable(_reason(error)) from error
 
     async def _place(self, origin: Origin) -> Place:
         """With what only earlier activities told: the team's id in Entra is not in every one."""
@@ -170,14 +161,3 @@ def _is_before(message: GraphMessage, activity_id: str, sent_at: datetime) -> bo
     if message.id.isdecimal() and activity_id.isdecimal():
         return (len(message.id), message.id) < (len(activity_id), activity_id)
     return message.id != activity_id and message.at < sent_at
-
-
-def _reason(error: Exception) -> Unreadable:
-    if not isinstance(error, TeamsFailure):
-        return Unreadable.AWAY
-    if error.code == "UnknownHost":
-        return Unreadable.ELSEWHERE
-    if error.code == "TooLarge":
-        return Unreadable.TOO_LARGE
-    by_status = {401: Unreadable.NO_ACCESS, 403: Unreadable.NO_ACCESS, 404: Unreadable.GONE}
-    return by_status.get(error.status, Unreadable.AWAY)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.messages import UserRef
 from retrieval.access import Acl, tenant_principal
 from tests.builders import ENG, SALES, TENANT, a_document, an_acl
 from tests.company import WaitingModel
@@ -19,6 +20,7 @@ from tests.teams_company import (
     GROUP_CHAT,
     GUS,
     LAB,
+    OURS,
     PARTNERS,
     SAM,
     XAVER,
@@ -315,6 +317,98 @@ async def test_nothing_of_a_document_notifies_or_links(company: TeamsCompany) ->
     assert not [e for e in answer.entities if e.get("type") == "mention"]
     # In the card the title stands as plain text, which Teams never reads as markup.
     assert "evil" not in answer.text
+
+
+async def test_a_picture_is_not_fetched_wherever_it_is_said_to_lie(
+    company: TeamsCompany,
+) -> None:
+    roster = f"{company.api.service_url}v3/conversations/{LAB}/pagedmembers"
+    picture = {"contentType": "image/png", "name": "roster.txt", "contentUrl": roster}
+
+    asked = await company.api.says(
+        GUS, "personal", "Who is in the roster?", activity={"attachments": [picture]}
+    )
+
+    answer = await company.answered(asked)
+    assert "Ann" not in company.text(answer)
+    assert not company.api.calls("members")
+
+
+async def test_what_is_told_of_another_channel_is_not_told_of_this_one(
+    company: TeamsCompany,
+) -> None:
+    await company.knows(CANTEEN)
+    about_others: list[tuple[str, dict[str, object]]] = [
+        (GENERAL, {"channel": {"id": "19:new@thread.tacv2", "type": "private"}}),
+        (PARTNERS, {"channel": {"id": GENERAL, "type": "standard"}}),
+    ]
+    for place, data in about_others:
+        told = company.api.envelope("conversationUpdate", ANN, place)
+        told["channelData"] = {**told["channelData"], **data, "eventType": "channelCreated"}
+        await company.api.activity(told)
+    nothing = company.api.envelope("conversationUpdate", ANN, PARTNERS)
+    del nothing["conversation"]["conversationType"]
+    nothing["channelData"] = {"tenant": nothing["channelData"]["tenant"]}
+    await company.api.activity(nothing)
+
+    asked = await company.api.says(ANN, PARTNERS, "What is the canteen code?")
+
+    assert "7431" not in company.text(await company.answered(asked))
+    assert "7431" not in company.api.everything_seen_by(XAVER)
+
+
+async def test_a_report_is_kept(company: TeamsCompany) -> None:
+    for text in ("report the number is wrong", "回報 數字錯了"):
+        await company.answered(await company.api.says(ANN, "personal", text))
+
+    reports = await company.conversations.state.feedback()
+    assert {report.comment for report in reports} == {"the number is wrong", "數字錯了"}
+
+
+async def test_told_to_stop_it_says_so_once_and_keeps_quiet(company: TeamsCompany) -> None:
+    first = await company.api.says(ANN, GENERAL, "How many days of annual leave?")
+    answer = await company.answered(first)
+
+    await company.api.says(ANN, GENERAL, "thanks, stop", reply_to=first)
+
+    said = await company.reply(GENERAL, first, after=answer.id)
+    await company.settled()
+    assert "no more in this thread" in company.text(said)
+    assert len(company.api.from_app(GENERAL, first)) == 2
+
+
+async def test_nobody_elses_words_are_a_command(company: TeamsCompany) -> None:
+    await company.answered(await company.api.says(ANN, GENERAL, "How many days of leave?"))
+    said = await company.api.says(SAM, GENERAL, "forget me", mention=False)
+
+    called = await company.api.says(ANN, GENERAL, "", reply_to=said)
+
+    await company.answered(called)
+    await company.settled()
+    ann = UserRef(TENANT, f"teams:{OURS}/{ANN}")
+    assert len(await company.conversations.records.of_user(ann, limit=5)) == 2
+
+
+async def test_a_throttled_chat_gets_every_answer_in_one_message(company: TeamsCompany) -> None:
+    company.api.fail("send", times=3, status=429, retry_after_s=1)
+
+    asked = [await company.api.says(ANN, GENERAL, f"How many leave days? {n}") for n in range(3)]
+
+    for question in asked:
+        assert "14 days" in company.text(await company.answered(question))
+    await company.settled()
+    assert len(company.api.from_app(GENERAL)) == 3
+
+
+async def test_a_teams_that_wants_an_hour_is_not_asked_again_and_again(
+    company: TeamsCompany,
+) -> None:
+    company.api.fail("send", times=1_000, status=429, retry_after_s=3_600)
+
+    await company.api.says(ANN, GENERAL, "How many days of annual leave?")
+    await asyncio.sleep(4)
+
+    assert len(company.api.calls("send")) <= 3
 
 
 async def test_it_says_hello_once_to_whom_it_is_added(company: TeamsCompany) -> None:

@@ -165,7 +165,6 @@ async def desk(api: TeamsApi) -> AsyncIterator[Desk]:
         )
         surroundings = TeamsSurroundings(
             http,
-            outbox,
             graph,
             origins,
             places,

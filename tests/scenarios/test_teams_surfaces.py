@@ -173,12 +173,14 @@ async def test_a_card_of_ones_own_is_not_shown_to_whoever_may_not_read_it_any_mo
     asked = await company.api.says(ANN, GROUP_CHAT, QUESTION)
     answer = await company.answered(asked)
     await company.settled()
+    assert "42 bar" in str(await company.api.refresh(ANN, answer))
+    answer.personal.clear()
     await company.api.disable(ANN)
     await _ten_minutes_later(company)
-    seen = await company.api.refresh(ANN, company.api.from_app(GROUP_CHAT)[-1])
+    seen = await company.api.refresh(ANN, answer)
 
+    assert seen is not None
     assert "42 bar" not in str(seen)
-    assert answer
 
 
 async def test_a_targeted_question_is_answered_to_the_asker_alone(company: TeamsCompany) -> None:

@@ -142,12 +142,19 @@ class TestAsking:
         assert len(server.requests) == 4
 
     @pytest.mark.parametrize(
-        ("status", "is_denied"), [(400, True), (401, True), (0, False), (503, False), (429, False)]
+        ("status", "code", "is_denied"),
+        [
+            (400, "Login unauthorized_client AADSTS700016", True),
+            (401, "Login invalid_client AADSTS7000222", False),
+            (0, "", False),
+            (503, "", False),
+            (429, "", False),
+        ],
     )
     async def test_without_a_token_nothing_is_asked(
-        self, server: ScriptedServer, status: int, is_denied: bool
+        self, server: ScriptedServer, status: int, code: str, is_denied: bool
     ) -> None:
-        graph = Graph.open(_Tokens(TeamsFailure(status, "x")), base_url=server.url)
+        graph = Graph.open(_Tokens(TeamsFailure(status, code)), base_url=server.url)
         graph = graph.of(patience_s=0.0)
 
         with pytest.raises(GraphFailure) as raised:

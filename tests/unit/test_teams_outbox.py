@@ -211,13 +211,10 @@ async def test_nothing_is_sent_to_other_hosts_not_even_a_question(
         lambda: teams.outbox.update(to, "1", HELLO),
         lambda: teams.outbox.delete(to, "1"),
         lambda: teams.outbox.open_direct(service_url, TENANT, BOT, "29:carol"),
-        lambda: teams.outbox.member(to, "29:carol"),
+        lambda: teams.outbox.team_group(service_url, CHANNEL),
         lambda: teams.outbox.members(to).__anext__(),
         lambda: teams.outbox.channels(service_url, CHANNEL),
-        lambda: teams.outbox.fetch(service_url, max_bytes=10),
     ]
-    if "?" in service_url:
-        calls.pop()  # A file may have a query.
 
     for call in calls:
         with pytest.raises(TeamsFailure, match="UnknownHost"):
@@ -235,18 +232,6 @@ async def test_no_redirect_takes_the_token_elsewhere(teams: Teams) -> None:
 
     assert failed.value.status == 307
     assert len(teams.server.requests) == 1
-
-
-async def test_an_image_is_fetched_with_the_token_up_to_its_limit(teams: Teams) -> None:
-    teams.server.answers(Answer(body=b"x" * 100))
-    url = f"{teams.server.url}/apac/v3/attachments/0-a%2Fb/views/original?v=1"
-
-    assert await teams.outbox.fetch(url, max_bytes=100) == b"x" * 100
-    with pytest.raises(TeamsFailure, match="TooLarge"):
-        await teams.outbox.fetch(url, max_bytes=99)
-
-    assert teams.server.asked[0] == "GET /apac/v3/attachments/0-a%2Fb/views/original?v=1"
-    assert teams.server.requests[0].token == "token-1"
 
 
 async def test_without_tokens_none_is_sent() -> None:
@@ -342,7 +327,7 @@ async def test_what_may_be_done_twice_is_done_again_when_the_connection_breaks(
     for call in (
         lambda: teams.outbox.update(teams.channel(), "1", HELLO),
         lambda: teams.outbox.delete(teams.channel(), "1"),
-        lambda: teams.outbox.member(teams.channel(), "29:carol"),
+        lambda: teams.outbox.team_group(teams.channel().service_url, CHANNEL),
         lambda: teams.outbox.open_direct(teams.service_url, TENANT, BOT, "29:carol"),
     ):
         teams.server.answers(Answer(breaks_off=True), told({"id": "1"}))
@@ -427,22 +412,6 @@ async def test_a_roster_without_anybody_is_none_at_all(teams: Teams) -> None:
 
     with pytest.raises(TeamsFailure):
         await teams.roster()
-
-
-async def test_somebody_is_a_member_or_not(teams: Teams) -> None:
-    teams.server.answers(told({"id": "29:carol"}), refusal(404, "MemberNotFoundInConversation"))
-
-    assert await teams.outbox.member(teams.channel("7"), "29:carol") == {"id": "29:carol"}
-    assert await teams.outbox.member(teams.channel(), "29:dan") is None
-
-    assert teams.server.asked[0] == f"GET {CHANNEL_PATH}/members/29%3Acarol"
-
-
-async def test_whether_somebody_is_a_member_may_be_unknown(teams: Teams) -> None:
-    teams.server.answers(refusal(403, "BotNotInConversationRoster"))
-
-    with pytest.raises(TeamsFailure):
-        await teams.outbox.member(teams.channel(), "29:carol")
 
 
 async def test_the_channels_of_a_team_are_listed(teams: Teams) -> None:
