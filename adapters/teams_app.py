@@ -22,6 +22,8 @@ from adapters.settings import ConfigurationError, Settings
 from adapters.teams.adapter import DevelopmentTokens, TeamsAdapter
 from adapters.teams.asking import TeamsAsking
 from adapters.teams.channel import TeamsChannel
+from adapters.teams.channel_posts import ChannelPosts
+from adapters.teams.channel_threads import IndexedChannel
 from adapters.teams.claims import Claims
 from adapters.teams.credentials import BotTokens, Credentials
 from adapters.teams.directory import TeamsDirectory, TeamsRules
@@ -50,6 +52,8 @@ from adapters.teams.personal_cards import (
     RedisPersonalCards,
 )
 from adapters.teams.places import InMemoryPlaces, Places, RedisPlaces
+from adapters.teams.post_jobs import REVIEW_SCHEDULE, post_handlers
+from adapters.teams.post_progress import InMemoryPostLedger, RedisPostLedger
 from adapters.teams.redis_drive_ledger import RedisDriveLedger
 from adapters.teams.saving import Saving
 from adapters.teams.sharepoint_sync import (
@@ -98,7 +102,6 @@ class Teams:
     def surroundings(self, audience: Audience) -> TeamsSurroundings:
         return TeamsSurroundings(
             self.http,
-            self.outbox,
             self.graph,
             self.origins,
             self.places,
@@ -147,7 +150,9 @@ async def open_teams(
         tokens = bot_tokens(settings)
         if tokens is not None:
             open_things.push_async_callback(tokens.close)
-        outbox = TeamsOutbox(http, tokens, connector_hosts(settings))
+        outbox = TeamsOutbox(
+            http, tokens, connector_hosts(settings), scope=connector_scope(settings)
+        )
         graph = None
         if tokens is not None and teams.use_graph:
             graph = Graph.open(tokens, base_url=teams.graph_url)
@@ -164,6 +169,7 @@ async def open_teams(
                 members_are_employees=teams.members_are_employees,
                 groups=teams.groups,
                 members_only_teams=frozenset(teams.members_only_teams),
+                index_channels=frozenset(indexed_channels(settings)),
             ),
         )
         open_things.push_async_callback(directory.close)
@@ -240,18 +246,30 @@ def teams_jobs(
     jobs: dict[str, Handler] = {}
     if teams.subscriptions is not None:
         jobs[SUBSCRIBE] = SubscriptionsHandler(teams.subscriptions)
+    if teams.graph is None:
+        return jobs
+    redis, tenant = conversations.redis, teams.settings.tenant
     sources = sharepoint_sources(teams.settings)
-    if sources and teams.graph is not None and conversations.redis is not None:
-        sync = sharepoint_sync(teams.settings, knowledge, conversations.redis, teams.graph)
+    if redis is not None:
+        sync = sharepoint_sync(teams.settings, knowledge, redis, teams.graph)
         jobs |= sharepoint_handlers(sync, sources, conversations.inbox)
-    return jobs
+    ledger = RedisPostLedger(redis, tenant=tenant) if redis else InMemoryPostLedger()
+    posts = ChannelPosts(teams.graph, ledger, knowledge.store, knowledge.embedder, tenant=tenant)
+    return jobs | post_handlers(posts, indexed_channels(teams.settings), conversations.inbox)
 
 
 def teams_schedules(teams: Teams) -> Sequence[Schedule]:
     due = [SUBSCRIBE_SCHEDULE] if teams.subscriptions is not None else []
-    if teams.settings.teams.sharepoint:
+    if teams.graph is not None:
+        # Also when no library or channel is wanted any more: what there is of them has to go.
         due.append(Schedule(REVIEW, teams.settings.teams.sharepoint_schedule))
+        due.append(REVIEW_SCHEDULE)
     return due
+
+
+def indexed_channels(settings: Settings) -> list[IndexedChannel]:
+    teams = settings.teams
+    return [IndexedChannel.of(name, teams.app_tenant_id) for name in teams.index_channels]
 
 
 async def ingest_sharepoint(
@@ -342,6 +360,11 @@ def bot_tokens(settings: Settings) -> BotTokens | None:
         managed_identity=teams.managed_identity,
     )
     return BotTokens(teams.app_id, teams.app_tenant_id, credentials, login_url=teams.login_url)
+
+
+def connector_scope(settings: Settings) -> str:
+    """Of our tokens for the Bot Connector, who is also who signs what comes."""
+    return f"{settings.teams.token_issuer.rstrip('/')}/.default"
 
 
 def connector_hosts(settings: Settings) -> KnownHosts:

@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from cronsim import CronSim, CronSimError
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from retrieval.access import Level
 
 _GUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_CHANNEL = r"19:[\w.\-]+@thread\.(tacv2|skype)"
 _ADDRESS = r"^(https?://[^?#\s]+)?$"
 _EXAMPLE = "00000000-0000-0000-0000-000000000000"
 
@@ -116,6 +118,12 @@ class TeamsSettings(BaseModel):
         "without being mentioned again; `*` for all. Needs the permission to read channel messages.",
         examples=[f'["{_EXAMPLE}"]'],
     )
+    index_channels: tuple[str, ...] = Field(
+        default=(),
+        description="Channels whose threads become documents, readable by their members: `<team>/<channel>`, or the "
+        "link that Teams gives to the channel. Needs the permission to read channel messages.",
+        examples=[f'["{_EXAMPLE}/19:0123456789abcdef@thread.tacv2"]'],
+    )
     sharepoint: tuple[SharePointSettings, ...] = Field(
         default=(),
         description="Sites and document libraries of SharePoint whose documents are brought in, with the rights they "
@@ -191,6 +199,11 @@ class TeamsSettings(BaseModel):
     def _are_ids_or_all(cls, ids: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(id if id == "*" else _id(id) for id in ids)
 
+    @field_validator("index_channels")
+    @classmethod
+    def _are_channels(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(map(_channel, names)))
+
     @field_validator("groups")
     @classmethod
     def _are_groups(cls, groups: dict[str, str]) -> dict[str, str]:
@@ -214,3 +227,18 @@ def _id(text: str) -> str:
     if not re.fullmatch(_GUID, text):
         raise ValueError(f"{text!r} is no id of Entra, such as {_EXAMPLE}")
     return text.lower()
+
+
+def _channel(text: str) -> str:
+    """`<team>/<channel>`, also from the link to a channel, which holds both."""
+    address = urlsplit(text.strip())
+    group, _, channel = text.strip().partition("/")
+    if address.scheme:
+        parts = [unquote(part) for part in address.path.split("/")]
+        group = parse_qs(address.query).get("groupId", [""])[0]
+        channel = next((part for part in parts if part.startswith("19:")), "")
+    if not re.fullmatch(_CHANNEL, channel) or not re.fullmatch(_GUID, group):
+        raise ValueError(
+            f"{text!r} is no channel, such as {_EXAMPLE}/19:0123456789abcdef@thread.tacv2, and no link to one"
+        )
+    return f"{group.lower()}/{channel}"

@@ -140,6 +140,9 @@ def _groups(section: Any, users: Mapping[str, Any]) -> _Groups:
         at = f"groups.{_text(name, 'groups')}"
         if name in RESERVED:
             raise PeopleFileError(f"{at}: the name is reserved; it needs no definition")
+        if ":" in name:
+            # So are named the groups that a platform tells of.
+            raise PeopleFileError(f"{at}: the name of a group holds no colon")
         entry = {"members": entry} if isinstance(entry, list) else entry or {}
         if not isinstance(entry, dict):
             raise PeopleFileError(f"{at}: must be a mapping with members and groups")

@@ -11,8 +11,7 @@ from adapters.teams.drive_ledger import DriveLedger, InMemoryDriveLedger
 from adapters.teams.drive_mirror import PACE, Pace
 from adapters.teams.graph import Graph
 from adapters.teams.graph_wire import GraphWire
-from adapters.teams.ids import TeamsPerson
-from adapters.teams.sharepoint_permissions import entra_group
+from adapters.teams.ids import TeamsPerson, entra_group_principal
 from adapters.teams.sharepoint_sync import SharePointSource, SharePointSync
 from retrieval.access import PUBLIC, Level, Principal, Reader, tenant_principal, user_principal
 from retrieval.ingest.sync_report import SyncReport
@@ -130,7 +129,7 @@ def user(id: str) -> Principal:
 
 
 def group(id: str) -> Principal:
-    return entra_group(TENANT, id)
+    return entra_group_principal(TENANT, id)
 
 
 def a_person(id: str, *groups: str, is_employee: bool = True) -> Reader:

@@ -157,6 +157,15 @@ def test_every_file_of_ours_that_is_named_exists(page: Path) -> None:
         assert (ROOT / path).exists(), path
 
 
+@pytest.mark.parametrize("folder", ["chat", "slack", "teams"])
+def test_the_tables_of_files_hold_each_of_them_once(folder: str) -> None:
+    head = f"| idea | files in `adapters/{folder}/` |\n"
+    table = _text(ROOT / "docs/architecture.md").partition(head)[2].partition("\n\n")[0]
+    files = {path.name for path in (ROOT / "adapters" / folder).glob("*.py")} - {"__init__.py"}
+
+    assert sorted(re.findall(r"`(\w+\.py)`", table)) == sorted(files)
+
+
 @each_page
 def test_paths_are_anybodys(page: Path) -> None:
     first_folders = set(_ABSOLUTE_PATH.findall(_text(page)))

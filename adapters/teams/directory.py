@@ -1,5 +1,6 @@
 """Who somebody in Teams is, what they may read, and who reads a conversation."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,16 +9,19 @@ import structlog
 
 from adapters.chat.directory_cache import DirectoryCache
 from adapters.chat.flights import Batches, Flights
+from adapters.teams.channel_threads import IndexedChannel, channel_principal
 from adapters.teams.facts import ANYBODY_IN, Account, RoomFacts, is_guid
 from adapters.teams.graph import Graph
 from adapters.teams.ids import (
     PLATFORM,
     TeamsConversationId,
     TeamsPerson,
+    entra_group_principal,
     split_thread,
+    teams_user_principal,
     unknown_person,
 )
-from adapters.teams.look_ups import TeamsLookUps
+from adapters.teams.look_ups import INDEXED_CHANNELS, TeamsLookUps
 from adapters.teams.outbox import TeamsOutbox
 from adapters.teams.places import Place, Places
 from adapters.teams.reads import TeamsReads
@@ -31,12 +35,12 @@ from retrieval.access import (
     Reader,
     group_principal,
     tenant_principal,
-    user_principal,
 )
 
 log = structlog.get_logger()
 
 _Found = Account | DirectoryUnavailable | None
+_Members = Mapping[IndexedChannel, frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,27 +53,19 @@ class TeamsRules:
         members_are_employees: Of members whom the company directory does not know.
         groups: Ids of groups in Entra, by the company's own name for them.
         members_only_teams: Groups of teams that anybody may join, but that are treated as closed ones.
+        index_channels: Those whose threads are documents, readable by their members.
     """
 
     tenants: frozenset[str]
     members_are_employees: bool = True
     groups: Mapping[str, str] = field(default_factory=dict)
     members_only_teams: frozenset[str] = frozenset()
+    index_channels: frozenset[IndexedChannel] = frozenset()
 
     def __post_init__(self) -> None:
         # What is behind a colon is Entra's, and no company group's.
         if any(":" in name for name in self.groups):
             raise ValueError("the name of a group holds no colon")
-
-
-def entra_group_principal(tenant: str, group_id: str) -> Principal:
-    """Whoever is in a group of Entra; access lists of SharePoint are made of these."""
-    return group_principal(tenant, f"entra:{group_id.lower()}")
-
-
-def teams_user_principal(tenant: str, person: TeamsPerson) -> Principal:
-    """Whoever owns the account, be it that the company knows them by another name, too."""
-    return user_principal(tenant, person.account)
 
 
 class TeamsDirectory:
@@ -101,19 +97,21 @@ class TeamsDirectory:
         self._rules = rules
         self._flights = Flights()
         self._look_ups = TeamsLookUps(TeamsReads(graph, outbox), cache, self._flights)
-        self._batches: Batches[dict[str, _Found]] = Batches(self._flights, self._look_ups.accounts)
+        self._batches: Batches[tuple[dict[str, _Found], _Members]] = Batches(
+            self._flights, self._accounts_and_members
+        )
 
     async def person(self, user: UserRef) -> Person | None:
         asked = self._one_of_ours(user)
         if asked is None or user.tenant != self._tenant:
             return None
-        accounts = await self._batches.with_others(asked.tenant_id, asked.object_id)
+        accounts, members = await self._batches.with_others(asked.tenant_id, asked.object_id)
         account = accounts[asked.object_id]
         if isinstance(account, DirectoryUnavailable):
             raise account
         if account is None or _is_blocked(account):
             return None
-        return await self._known_as(account, asked, user)
+        return await self._known_as(account, asked, user, members)
 
     async def room(self, conversation: ConversationRef) -> Room | None:
         if conversation.tenant != self._tenant or conversation.platform != PLATFORM:
@@ -154,7 +152,8 @@ class TeamsDirectory:
             StateUnavailable: If it cannot be forgotten now; the activity must then be taken as not seen.
         """
         if activity.get("type") in ("conversationUpdate", "installationUpdate"):
-            await self._look_ups.forget_all(_areas_in(activity))
+            # A team is not always told of by the name that Graph has for it.
+            await self._look_ups.forget_all([*_areas_in(activity), INDEXED_CHANNELS])
 
     async def person_changed(self, tenant_id: str, object_id: str) -> None:
         """Raises `StateUnavailable` if it cannot be forgotten now."""
@@ -172,7 +171,17 @@ class TeamsDirectory:
     async def close(self) -> None:
         await self._flights.close()
 
-    async def _known_as(self, account: Account, asked: TeamsPerson, ref: UserRef) -> Person | None:
+    async def _accounts_and_members(
+        self, tenant_id: str, ids: frozenset[str]
+    ) -> tuple[dict[str, _Found], _Members]:
+        return await asyncio.gather(
+            self._look_ups.accounts(tenant_id, ids),
+            self._look_ups.members(self._rules.index_channels),
+        )
+
+    async def _known_as(
+        self, account: Account, asked: TeamsPerson, ref: UserRef, members: _Members
+    ) -> Person | None:
         named = await self._company.person_on(asked.account)
         is_guest = account.is_told and account.is_guest
         own: set[Principal] = {PUBLIC, teams_user_principal(self._tenant, asked)}
@@ -193,6 +202,11 @@ class TeamsDirectory:
             own |= {group_principal(self._tenant, name) for name in mapped}
             own |= {entra_group_principal(self._tenant, id) for id in account.groups}
             groups |= mapped | set(account.group_names)
+        own |= {
+            channel_principal(self._tenant, channel)
+            for channel, ids in members.items()
+            if asked.account in ids
+        }
         return Person(
             ref=ref,
             name=named.name,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from bot.messages import ConversationKind, ConversationRef, UserRef
+from retrieval.access import Principal, group_principal, user_principal
 
 PLATFORM = "teams"
 
@@ -112,3 +113,13 @@ def message_event(conversation: str, activity: str) -> str:
         conversation: As it came, thread and all.
     """
     return f"{PLATFORM}:{conversation}/{activity}"
+
+
+def entra_group_principal(tenant: str, group_id: str) -> Principal:
+    """Whoever is in a group of Entra; access lists of SharePoint are made of these."""
+    return group_principal(tenant, f"entra:{group_id.lower()}")
+
+
+def teams_user_principal(tenant: str, person: TeamsPerson) -> Principal:
+    """Whoever owns the account, be it that the company knows them by another name, too."""
+    return user_principal(tenant, person.account)

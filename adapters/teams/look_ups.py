@@ -5,16 +5,26 @@ import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 
+import structlog
+
 from adapters.chat.directory_cache import DirectoryCache
 from adapters.chat.flights import Batches, Flights
+from adapters.teams.channel_threads import IndexedChannel
 from adapters.teams.facts import Account, RoomFacts
 from adapters.teams.places import Place
 from adapters.teams.reads import TeamsReads
 from bot.errors import DirectoryUnavailable, StateUnavailable
 
+log = structlog.get_logger()
+
+INDEXED_CHANNELS = "indexed-channels"
+"""The area of who is in them."""
+
 ACCOUNT_TTL_S = 600
 ROOM_TTL_S = 120
 NOBODY_TTL_S = 120
+UNTOLD_TTL_S = 30
+"""Members that cannot be told now are not asked for with each question."""
 
 # Longer than anything is kept that was found out in it.
 _ERA_TTL_S = 86_400
@@ -64,6 +74,31 @@ class TeamsLookUps:
         if isinstance(answer, DirectoryUnavailable):
             raise answer
         return RoomFacts.decode(answer)
+
+    async def members(
+        self, channels: Iterable[IndexedChannel]
+    ) -> dict[IndexedChannel, frozenset[str]]:
+        """
+        Ids of `UserRef`. Nobody is a member where that cannot be told: what else they may read is not
+        to be out of reach for it.
+        """
+        by_name = {f"members:{channel.source}": channel for channel in channels}
+        if not by_name:
+            return {}
+        areas = [INDEXED_CHANNELS, *sorted({channel.tenant_id for channel in by_name.values()})]
+        wanted: dict[str, _Ask] = {
+            name: partial(self._ask_members, channel) for name, channel in by_name.items()
+        }
+        try:
+            known = await self._known(areas, wanted)
+        except DirectoryUnavailable:
+            return {}
+        rooms = {
+            by_name[name]: RoomFacts.decode(answer)
+            for name, answer in known.items()
+            if not isinstance(answer, DirectoryUnavailable)
+        }
+        return {channel: frozenset(room.members) for channel, room in rooms.items() if room}
 
     async def forget_account(self, tenant_id: str, id: str) -> None:
         """Raises `StateUnavailable`; it is not forgotten then."""
@@ -152,6 +187,15 @@ class TeamsLookUps:
 
     async def _ask_room(self, place: Place) -> tuple[str, int]:
         return RoomFacts.encode(await self._reads.room(place)), ROOM_TTL_S
+
+    async def _ask_members(self, channel: IndexedChannel) -> tuple[str, int]:
+        try:
+            members = await self._reads.channel_members(channel)
+        except DirectoryUnavailable as error:
+            log.warning("teams.channel_members_not_told", reason=str(error))
+            return RoomFacts.encode(None), UNTOLD_TTL_S
+        room = RoomFacts("channel", "", tuple(members)) if members is not None else None
+        return RoomFacts.encode(room), ROOM_TTL_S
 
 
 def _account(tenant_id: str, id: str) -> str:

@@ -12,6 +12,7 @@ class OptIn(StrEnum):
     INDEX = "channel posts as documents"
     CHANNEL_FILES = "files in channels and group chats"
     SHAREPOINT = "SharePoint as a source"
+    NOTIFICATIONS = "changes told at once"
 
 
 class GrantedBy(StrEnum):
@@ -73,6 +74,11 @@ PERMISSIONS = (
         "Files.Read.All",
         "reads a file that a question in a channel comes with; reads documents and who may read them",
         only_for=frozenset({OptIn.CHANNEL_FILES, OptIn.SHAREPOINT}),
+    ),
+    Permission(
+        "Group.Read.All",
+        "is told of changed groups; for the rest GroupMember.Read.All is enough",
+        only_for=frozenset({OptIn.NOTIFICATIONS}),
     ),
     Permission(
         "GroupMember.Read.All",

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from adapters.teams.channel_threads import IndexedChannel
 from adapters.teams.facts import (
     Account,
     RoomFacts,
@@ -71,6 +72,8 @@ class TeamsReads:
 
     async def room(self, place: Place) -> RoomFacts | None:
         """None for a place where the bot is not, or of which nobody says who reads it."""
+        if not place.kind:
+            return None
         if place.kind != "channel":
             return await self._with_roster(place, place.kind, place.conversation)
         type = await self._channel_type(place)
@@ -93,6 +96,13 @@ class TeamsReads:
                     return None
                 return RoomFacts(type, place.name, tuple(members), is_closed=True)
         return None
+
+    async def channel_members(self, channel: IndexedChannel) -> list[str] | None:
+        """Ids of `UserRef`; None where the app may not know."""
+        place = Place(
+            "", channel.tenant_id, channel.channel, "channel", "", team_group=channel.team_group
+        )
+        return await self._all_members(place)
 
     async def _some_accounts(
         self, graph: Graph, ids: Sequence[str], *, with_names: bool

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from adapters.teams.ids import TeamsPerson
-from retrieval.access import Principal, group_principal, tenant_principal, user_principal
+from adapters.teams.ids import TeamsPerson, entra_group_principal
+from retrieval.access import Principal, tenant_principal, user_principal
 
 _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -171,7 +171,7 @@ def _group(id: str, login: str, rules: SharePointRules) -> tuple[set[Principal],
         return set(), Counter({GROUP_OWNERS: 1})
     if not is_guid(id) or (login and login.rpartition("|")[2] != id):
         return set(), Counter({UNKNOWN: 1})
-    return {entra_group(rules.tenant, id)}, Counter()
+    return {entra_group_principal(rules.tenant, id)}, Counter()
 
 
 def _site_group(
@@ -180,12 +180,7 @@ def _site_group(
     id = rules.site_groups.get(str(group.get("displayName") or ""), "").lower()
     if not is_guid(id):
         return set(), Counter({SITE_GROUPS: 1})
-    return {entra_group(rules.tenant, id)}, Counter()
-
-
-def entra_group(tenant: str, id: str) -> Principal:
-    """What members of an Entra group carry. No group of the company's own directory has a colon in its name."""
-    return group_principal(tenant, f"entra:{id}")
+    return {entra_group_principal(rules.tenant, id)}, Counter()
 
 
 def _employees(

@@ -117,6 +117,19 @@ class SharePointSync:
             raise failures[0]
         return reports
 
+    async def remove_others(self, sources: Sequence[SharePointSource]) -> None:
+        """
+        What was brought in from elsewhere than *sources*: nobody follows its rights any more.
+
+        Raises:
+            StoreUnavailable: The store does not answer.
+            StateUnavailable: The ledger does not answer.
+        """
+        names = [name for source in sources if (name := _name_of(source)) is not None]
+        for library in await self._in_store():
+            if not any(library.drive == name.drive or name.covers(library) for name in names):
+                await self._remove(library)
+
     async def _libraries(self, source: SharePointSource, name: SharePointName) -> list[Library]:
         known = await self._known(name)
         try:
@@ -164,14 +177,18 @@ class SharePointSync:
 
     async def _known(self, name: SharePointName) -> list[Library]:
         """Libraries under that name that the store has documents of."""
-        known: set[Library] = set()
-        for document in await self._store.documents():
-            drive = drive_of(document.id)
-            if drive is None or not document.source.startswith(PREFIX):
-                continue
-            library = Library(drive, document.source.removeprefix(PREFIX))
-            if drive == name.drive or name.covers(library):
-                known.add(library)
+        return [
+            library
+            for library in await self._in_store()
+            if library.drive == name.drive or name.covers(library)
+        ]
+
+    async def _in_store(self) -> list[Library]:
+        known = {
+            Library(drive, document.source.removeprefix(PREFIX))
+            for document in await self._store.documents()
+            if (drive := drive_of(document.id)) and document.source.startswith(PREFIX)
+        }
         return sorted(known, key=lambda library: library.place)
 
     async def _close_if_old(self, library: Library) -> None:
@@ -195,17 +212,27 @@ def sharepoint_handlers(
     sync: SharePointSync, sources: Sequence[SharePointSource], inbox: Inbox
 ) -> dict[str, Handler]:
     """By kind of job; `REVIEW` is to be put on a schedule."""
-    return {REVIEW: _ReviewHandler(sources, inbox), SYNC: _SyncHandler(sync, sources)}
+    return {REVIEW: _ReviewHandler(sync, sources, inbox), SYNC: _SyncHandler(sync, sources)}
 
 
 class _ReviewHandler:
-    """Orders one job for each source, in a line of its own: a large one keeps no other."""
+    """
+    Orders one job for each source, in a line of its own: a large one keeps no other. What belongs to no
+    source any more goes first.
+    """
 
-    def __init__(self, sources: Sequence[SharePointSource], inbox: Inbox) -> None:
+    def __init__(
+        self, sync: SharePointSync, sources: Sequence[SharePointSource], inbox: Inbox
+    ) -> None:
+        self._sync = sync
         self._sources = sources
         self._inbox = inbox
 
     async def handle(self, job: Job) -> None:
+        try:
+            await self._sync.remove_others(self._sources)
+        except (StoreUnavailable, StateUnavailable) as error:
+            raise TryLater(_PAUSE_S) from error
         for source in self._sources:
             line = f"{SYNC}:{source.name}"
             id = f"{line}@{job.entry.id}"
@@ -251,6 +278,14 @@ class _SyncHandler:
 
     async def give_up(self, job: Job) -> None:
         log.error("sharepoint.given_up", what="sync")
+
+
+def _name_of(source: SharePointSource) -> SharePointName | None:
+    """None for what names nothing; its sync says so."""
+    try:
+        return SharePointName.of(source.name)
+    except IngestError:
+        return None
 
 
 def _name_in(job: Job) -> str:

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from adapters.chat.directory_cache import InMemoryDirectoryCache
-from adapters.teams.directory import (
-    TeamsDirectory,
-    TeamsRules,
+from adapters.teams.directory import TeamsDirectory, TeamsRules
+from adapters.teams.ids import (
+    TeamsPerson,
     entra_group_principal,
     teams_user_principal,
+    unknown_person,
 )
-from adapters.teams.ids import TeamsPerson, unknown_person
 from adapters.teams.look_ups import ACCOUNT_TTL_S
 from adapters.teams.places import InMemoryPlaces
 from bot.audience import Audience, AudienceScope

@@ -66,6 +66,8 @@ def found(findings: list[Finding], part: str) -> Finding:
 async def test_all_is_well(
     api: TeamsApi, http: aiohttp.ClientSession, expecting: Expecting
 ) -> None:
+    api.tenant(TENANT, permissions=[p.name for p in permissions(frozenset(OptIn))])
+
     findings = await check_teams(http, tokens(api), expecting(*OptIn))
 
     assert [(f.part, f.is_ok) for f in findings] == [
@@ -131,6 +133,17 @@ async def test_what_one_can_do_without_does_not_fail(
     assert plain.text.startswith("without: Member.Read.Hidden")
     assert wanting.is_ok is False
     assert "Sites.Read.All" in wanting.text
+
+
+async def test_sharepoint_may_be_opened_site_by_site(
+    api: TeamsApi, http: aiohttp.ClientSession, expecting: Expecting
+) -> None:
+    granted = {"User.Read.All", "GroupMember.Read.All", "Member.Read.Hidden", "Sites.Selected"}
+    api.tenant(TENANT, permissions=granted)
+
+    findings = await check_teams(http, tokens(api), expecting(OptIn.SHAREPOINT))
+
+    assert found(findings, "teams graph").is_ok is True
 
 
 async def test_no_permission_at_all_is_no_list_in_the_token(

@@ -11,8 +11,9 @@ import pytest
 
 from adapters.chat.directory_cache import DirectoryCache, Found, InMemoryDirectoryCache
 from adapters.teams.credentials import BotTokens, Credentials
-from adapters.teams.directory import TeamsDirectory, TeamsRules, entra_group_principal
+from adapters.teams.directory import TeamsDirectory, TeamsRules
 from adapters.teams.graph import Graph
+from adapters.teams.ids import entra_group_principal
 from adapters.teams.notifications import (
     NotificationRoutes,
     Subscriptions,

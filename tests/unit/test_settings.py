@@ -34,6 +34,10 @@ WRONG = {
     "SHIFU_TEAMS__TENANTS": ['["contoso"]'],
     "SHIFU_TEAMS__GROUPS": ['{"eng": "engineering"}', "[]"],
     "SHIFU_TEAMS__FOLLOW_TEAMS": ['["all"]'],
+    "SHIFU_TEAMS__INDEX_CHANNELS": [
+        '["19:a@thread.tacv2"]',
+        '["https://teams.example/l/channel/x"]',
+    ],
     "SHIFU_TEAMS__GRAPH_URL": ["graph.microsoft.com"],
     "SHIFU_SLACK__TEAMS": ['{"T1": "ours"}'],
     "SHIFU_WEB__HOST": [""],

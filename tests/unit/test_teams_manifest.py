@@ -28,7 +28,7 @@ PLAIN = ManifestOptions(APP_ID, URL)
 EVERY_OPTION = [
     ManifestOptions(APP_ID, URL, opt_ins=frozenset(opt_ins), slash=slash)
     for slash in Slash
-    for size in range(len(OptIn) + 1)
+    for size in (0, 1, len(OptIn))
     for opt_ins in combinations(OptIn, size)
 ]
 

@@ -13,31 +13,34 @@ from tests.fakes.teams.routes import Call
 from tests.fakes.teams.world import Conversation, Json, Refused
 
 MOST_MESSAGES = 50
+MOST_REPLIES = 1000
 
 
 @GRAPH.add("GET", "/teams/{team}/channels/{channel}/messages")
 def channel_messages(call: Call) -> Json:
-    place = _readable_channel(call)
-    roots = [m for m in _shown(call, place) if m.thread is None]
-    return _page(call, place, roots)
+    place = readable_channel(call)
+    roots = [m for m in shown(call, place) if m.thread is None]
+    found = _page(call, place, roots)
+    found["value"] = [with_replies(call, place, root) for root in found["value"]]
+    return found
 
 
 @GRAPH.add("GET", "/teams/{team}/channels/{channel}/messages/{message}")
 def channel_message(call: Call) -> Json:
-    place = _readable_channel(call)
+    place = readable_channel(call)
     return message_json(call.teams, place, _found(call, place, call.params["message"], None))
 
 
 @GRAPH.add("GET", "/teams/{team}/channels/{channel}/messages/{message}/replies")
 def replies(call: Call) -> Json:
-    place = _readable_channel(call)
+    place = readable_channel(call)
     root = _found(call, place, call.params["message"], None)
-    return _page(call, place, [m for m in _shown(call, place) if m.thread == root.id])
+    return _page(call, place, [m for m in shown(call, place) if m.thread == root.id])
 
 
 @GRAPH.add("GET", "/teams/{team}/channels/{channel}/messages/{message}/replies/{reply}")
 def reply(call: Call) -> Json:
-    place = _readable_channel(call)
+    place = readable_channel(call)
     found = _found(call, place, call.params["reply"], call.params["message"])
     return message_json(call.teams, place, found)
 
@@ -45,7 +48,7 @@ def reply(call: Call) -> Json:
 @GRAPH.add("GET", "/chats/{chat}/messages")
 def chat_messages(call: Call) -> Json:
     place = _readable_chat(call)
-    return _page(call, place, _shown(call, place))
+    return _page(call, place, shown(call, place))
 
 
 @GRAPH.add("GET", "/chats/{chat}/messages/{message}")
@@ -67,7 +70,7 @@ def message_json(teams: Teams, place: Conversation, message: Message) -> Json:
         "lastModifiedDateTime": at,
         "lastEditedDateTime": at if message.is_edited else None,
         "deletedDateTime": at if message.is_deleted else None,
-        "subject": None,
+        "subject": message.body.get("subject"),
         "importance": "normal",
         "locale": "en-us",
         "chatId": None if is_channel else place.id,
@@ -146,7 +149,20 @@ def _sender(teams: Teams, message: Message) -> Json:
     return {"application": None, "user": person, "device": None}
 
 
-def _shown(call: Call, place: Conversation) -> list[Message]:
+def with_replies(call: Call, place: Conversation, root: Json) -> Json:
+    """As `$expand=replies` does, in no order that could be relied on."""
+    if call.query.get("$expand") != "replies":
+        return root
+    replies = [m for m in shown(call, place) if m.thread == root["id"]]
+    told = {"replies": [message_json(call.teams, place, m) for m in replies[:MOST_REPLIES]]}
+    if len(replies) > MOST_REPLIES:
+        path = call.path.removesuffix("/delta")
+        link = f"{call.teams.graph_url}/v1.0{path}/{root['id']}/replies?$skiptoken={MOST_REPLIES}"
+        told["replies@odata.nextLink"] = link  # type: ignore[assignment]
+    return root | told
+
+
+def shown(call: Call, place: Conversation) -> list[Message]:
     """Newest first; what one person alone sees is not there."""
     found = [m for m in call.teams.log.all if m.conversation == place.id and not m.targeted_to]
     return found[::-1]
@@ -166,7 +182,7 @@ def _page(call: Call, place: Conversation, found: list[Message]) -> Json:
     return page(call, listed, default=20, most=MOST_MESSAGES)
 
 
-def _readable_channel(call: Call) -> Conversation:
+def readable_channel(call: Call) -> Conversation:
     place = the_channel(call)
     allowed = ("ChannelMessage.Read.All", "Group.Read.All", "ChannelMessage.Read.Group")
     needs(call, *allowed, of=the_team(call))

@@ -1,6 +1,7 @@
 """All that Graph consists of: importing a part adds its routes."""
 
 from tests.fakes.teams import (
+    channel_deltas,
     drives,
     graph_files,
     graph_messages,
@@ -9,4 +10,12 @@ from tests.fakes.teams import (
     subscriptions,
 )
 
-PARTS = (graph_people, graph_teams, graph_messages, graph_files, drives, subscriptions)
+PARTS = (
+    graph_people,
+    graph_teams,
+    graph_messages,
+    channel_deltas,
+    graph_files,
+    drives,
+    subscriptions,
+)

@@ -93,6 +93,8 @@ class Teams:
         self.presses: list[PressAnswer] = []
         self.drives: Any = None
         """What a double of document libraries keeps here."""
+        self.channel_deltas: Any = None
+        """What a double of changes in channels keeps here."""
         self.origin = ""
         self.region = "amer"
         self.stream_pace_s = 1.0
