@@ -15,7 +15,7 @@ from bot.embedded_redis import watch_over
 from bot.redis_server import find_server
 
 S = TypeVar("S", "Server", "Cluster", "Replicated")
-PATIENCE_S = 30
+PATIENCE_S = 60
 SERVICE = "shifu"
 _SLOTS = 16384
 

@@ -197,8 +197,17 @@ function idFor(conversation, thread, text) {
   return isAgain ? unsent.clientId : randomId();
 }
 
+let rated = Promise.resolve();
+
+/** One after the other: the click on a thumb must not arrive after the comment on it. */
 async function rate(message, rating, comment) {
-  return guarded(() => post("api/feedback", { conversation: state.conversation, message: message.id, rating, comment }));
+  const about = { conversation: state.conversation, message: message.id, rating, comment };
+  const before = rated;
+  rated = (async () => {
+    await before.catch(() => undefined);
+    return guarded(() => post("api/feedback", about));
+  })();
+  return rated;
 }
 
 async function stop(questionId) {
