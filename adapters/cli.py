@@ -145,7 +145,7 @@ def ingest(
             bringing = ingest_paths(settings, files, acl or [], on_progress=on_progress)
             reports += asyncio.run(bringing)
         if libraries:
-            from adapters.teams_app import ingest_sharepoint
+            from adapters.teams_ingestion import ingest_sharepoint
 
             bringing = ingest_sharepoint(settings, libraries, on_progress=on_progress)
             reports += asyncio.run(bringing)

@@ -161,9 +161,12 @@ def _working(
     due = schedules(settings)
     if conversations.teams is not None:
         from adapters.teams_app import teams_jobs, teams_schedules
+        from adapters.teams_ingestion import ingestion_jobs, ingestion_schedules
 
-        jobs |= teams_jobs(conversations.teams, knowledge, conversations)
-        due += teams_schedules(conversations.teams)
+        teams = conversations.teams
+        jobs |= teams_jobs(teams)
+        jobs |= ingestion_jobs(teams, knowledge, conversations)
+        due += [*teams_schedules(teams), *ingestion_schedules(teams)]
     return working(settings, conversations, jobs=jobs, schedules=due)
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import aiohttp
 from aiohttp import web
 
-from adapters.app import open_knowledge, open_redis_alone
 from adapters.chat.directory_cache import (
     DirectoryCache,
     InMemoryDirectoryCache,
@@ -22,12 +21,10 @@ from adapters.settings import ConfigurationError, Settings
 from adapters.teams.adapter import DevelopmentTokens, TeamsAdapter
 from adapters.teams.asking import TeamsAsking
 from adapters.teams.channel import TeamsChannel
-from adapters.teams.channel_posts import ChannelPosts
 from adapters.teams.channel_threads import IndexedChannel
 from adapters.teams.claims import Claims
 from adapters.teams.credentials import BotTokens, Credentials
 from adapters.teams.directory import TeamsDirectory, TeamsRules
-from adapters.teams.drive_mirror import Pace
 from adapters.teams.graph import Graph
 from adapters.teams.greeting import Greeting
 from adapters.teams.hosts import KnownHosts
@@ -52,16 +49,7 @@ from adapters.teams.personal_cards import (
     RedisPersonalCards,
 )
 from adapters.teams.places import InMemoryPlaces, Places, RedisPlaces
-from adapters.teams.post_jobs import REVIEW_SCHEDULE, post_handlers
-from adapters.teams.post_progress import InMemoryPostLedger, RedisPostLedger
-from adapters.teams.redis_drive_ledger import RedisDriveLedger
 from adapters.teams.saving import Saving
-from adapters.teams.sharepoint_sync import (
-    REVIEW,
-    SharePointSource,
-    SharePointSync,
-    sharepoint_handlers,
-)
 from adapters.teams.sharing import Sharing
 from adapters.teams.surroundings import TeamsSurroundings
 from bot.audience import Audience
@@ -73,7 +61,6 @@ from bot.redis_client import RedisClient
 from bot.schedules import Schedule
 from bot.turns import TurnQueue
 from bot.worker import Handler
-from retrieval.ingest.sync_report import OnProgress, SyncReport
 from retrieval.store import ChunkStore
 from retrieval.types import Language
 
@@ -155,7 +142,7 @@ async def open_teams(
         )
         graph = None
         if tokens is not None and teams.use_graph:
-            graph = Graph.open(tokens, base_url=teams.graph_url)
+            graph = open_graph(settings, tokens)
             open_things.push_async_callback(graph.close)
         directory = TeamsDirectory(
             graph,
@@ -173,7 +160,15 @@ async def open_teams(
             ),
         )
         open_things.push_async_callback(directory.close)
-        channel = TeamsChannel(outbox, origins, places, personal_cards, streaming=teams.streaming)
+        channel = TeamsChannel(
+            outbox,
+            origins,
+            places,
+            personal_cards,
+            streaming=teams.streaming,
+            # The Playground shows what has suggestions without its Markdown and its sources.
+            suggesting=not teams.development,
+        )
         open_things.push_async_callback(channel.close)
         subscriptions = None
         if graph is not None and teams.notifications_url:
@@ -239,95 +234,18 @@ async def _order_subscriptions(inbox: Inbox) -> None:
     await inbox.put(id, f"job:{SUBSCRIBE}", SUBSCRIBE, "", is_awaited=False)
 
 
-def teams_jobs(
-    teams: Teams, knowledge: "Knowledge", conversations: "Conversations"
-) -> Mapping[str, Handler]:
-    """What a worker does beside answering."""
-    jobs: dict[str, Handler] = {}
-    if teams.subscriptions is not None:
-        jobs[SUBSCRIBE] = SubscriptionsHandler(teams.subscriptions)
-    if teams.graph is None:
-        return jobs
-    redis, tenant = conversations.redis, teams.settings.tenant
-    sources = sharepoint_sources(teams.settings)
-    if redis is not None:
-        sync = sharepoint_sync(teams.settings, knowledge, redis, teams.graph)
-        jobs |= sharepoint_handlers(sync, sources, conversations.inbox)
-    ledger = RedisPostLedger(redis, tenant=tenant) if redis else InMemoryPostLedger()
-    posts = ChannelPosts(teams.graph, ledger, knowledge.store, knowledge.embedder, tenant=tenant)
-    return jobs | post_handlers(posts, indexed_channels(teams.settings), conversations.inbox)
+def teams_jobs(teams: Teams) -> Mapping[str, Handler]:
+    """What a worker does beside answering and bringing documents in."""
+    return {SUBSCRIBE: SubscriptionsHandler(teams.subscriptions)} if teams.subscriptions else {}
 
 
 def teams_schedules(teams: Teams) -> Sequence[Schedule]:
-    due = [SUBSCRIBE_SCHEDULE] if teams.subscriptions is not None else []
-    if teams.graph is not None:
-        # Also when no library or channel is wanted any more: what there is of them has to go.
-        due.append(Schedule(REVIEW, teams.settings.teams.sharepoint_schedule))
-        due.append(REVIEW_SCHEDULE)
-    return due
+    return [SUBSCRIBE_SCHEDULE] if teams.subscriptions else []
 
 
 def indexed_channels(settings: Settings) -> list[IndexedChannel]:
     teams = settings.teams
     return [IndexedChannel.of(name, teams.app_tenant_id) for name in teams.index_channels]
-
-
-async def ingest_sharepoint(
-    settings: Settings, names: Sequence[str], *, on_progress: OnProgress
-) -> list[SyncReport]:
-    """
-    The sites and libraries of these names; they must be among the settings, or nobody would follow how
-    their rights change.
-
-    Raises:
-        ConfigurationError: If one is not there, or the app cannot ask Graph.
-        IngestError: As `SharePointSync.sync`.
-    """
-    sources = {source.name: source for source in sharepoint_sources(settings)}
-    wanted = [name.removeprefix("sharepoint:") for name in names]
-    if missing := [name for name in wanted if name not in sources]:
-        raise ConfigurationError(
-            f"SHIFU_TEAMS__SHAREPOINT: {missing[0]} is not in it; add it, so that its rights are followed, "
-            f'for example SHIFU_TEAMS__SHAREPOINT=\'[{{"name": "{missing[0]}"}}]\''
-        )
-    tokens = bot_tokens(settings)
-    if tokens is None or not settings.teams.use_graph:
-        raise ConfigurationError(
-            "SHIFU_TEAMS__APP_ID, SHIFU_TEAMS__USE_GRAPH: SharePoint is read through Microsoft Graph, as the app"
-        )
-    async with AsyncExitStack() as open_things:
-        open_things.push_async_callback(tokens.close)
-        graph = Graph.open(tokens, base_url=settings.teams.graph_url)
-        open_things.push_async_callback(graph.close)
-        redis = await open_things.enter_async_context(open_redis_alone(settings))
-        knowledge = await open_things.enter_async_context(open_knowledge(settings))
-        sync = sharepoint_sync(settings, knowledge, redis, graph)
-        pace = Pace(sweep_every_s=0)
-        return [
-            report
-            for name in wanted
-            for report in await sync.sync(sources[name], on_progress=on_progress, pace=pace)
-        ]
-
-
-def sharepoint_sources(settings: Settings) -> list[SharePointSource]:
-    return [
-        SharePointSource(s.name, s.level, s.organization_links, s.everyone, s.site_groups)
-        for s in settings.teams.sharepoint
-    ]
-
-
-def sharepoint_sync(
-    settings: Settings, knowledge: "Knowledge", redis: RedisClient, graph: Graph
-) -> SharePointSync:
-    return SharePointSync(
-        graph,
-        RedisDriveLedger(redis, tenant=settings.tenant),
-        knowledge.store,
-        knowledge.embedder,
-        tenant=settings.tenant,
-        tenant_id=settings.teams.app_tenant_id,
-    )
 
 
 def bot_tokens(settings: Settings) -> BotTokens | None:
@@ -360,6 +278,11 @@ def bot_tokens(settings: Settings) -> BotTokens | None:
         managed_identity=teams.managed_identity,
     )
     return BotTokens(teams.app_id, teams.app_tenant_id, credentials, login_url=teams.login_url)
+
+
+def open_graph(settings: Settings, tokens: BotTokens) -> Graph:
+    teams = settings.teams
+    return Graph.open(tokens, base_url=teams.graph_url, file_hosts=teams.file_hosts)
 
 
 def connector_scope(settings: Settings) -> str:

@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from retrieval.access import Level
 
+FILE_HOSTS = (".sharepoint.com", ".sharepoint.us", ".svc.ms", ".1drv.com")
+"""Where files of SharePoint and OneDrive lie; Graph sends us there, too, for their content."""
+
 _GUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _CHANNEL = r"19:[\w.\-]+@thread\.(tacv2|skype)"
 _ADDRESS = r"^(https?://[^?#\s]+)?$"
@@ -152,7 +155,7 @@ class TeamsSettings(BaseModel):
         examples=['["smba.infra.gcc.teams.microsoft.com"]'],
     )
     file_hosts: tuple[str, ...] = Field(
-        default=(".sharepoint.com", ".sharepoint.us", ".svc.ms", ".1drv.com"),
+        default=FILE_HOSTS,
         description="Hosts that files are fetched from; with a dot in front, all below it.",
         examples=['[".sharepoint.com"]'],
     )

@@ -8,7 +8,7 @@ from typing import Any
 from adapters.teams.connector import SharePointAway
 from adapters.teams.credentials import BotTokens, Credentials
 from adapters.teams.drive_ledger import DriveLedger, InMemoryDriveLedger
-from adapters.teams.drive_mirror import PACE, Pace
+from adapters.teams.drive_mirror import INTERVALS, Intervals
 from adapters.teams.graph import Graph
 from adapters.teams.graph_wire import GraphWire
 from adapters.teams.ids import TeamsPerson, entra_group_principal
@@ -27,7 +27,7 @@ OTHER_ENTRA = "22222222-2222-4222-8222-222222222222"
 SITE = "sharepoint:example.sharepoint.com/sites/hr"
 PATIENCE_S = 60
 """With a busy machine; nothing here is about how long anything takes."""
-ALWAYS = Pace(sweep_every_s=0)
+ALWAYS = Intervals(sweep_every_s=0)
 """All permissions are read in every sync."""
 
 
@@ -71,15 +71,19 @@ class Library:
             clock=lambda: self.now,
         )
 
-    async def sync(self, pace: Pace = PACE, source: SharePointSource | None = None) -> SyncReport:
-        [report] = await self.sync_all(pace, source)
+    async def sync(
+        self, intervals: Intervals = INTERVALS, source: SharePointSource | None = None
+    ) -> SyncReport:
+        [report] = await self.sync_all(intervals, source)
         return report
 
     async def sync_all(
-        self, pace: Pace = PACE, source: SharePointSource | None = None
+        self, intervals: Intervals = INTERVALS, source: SharePointSource | None = None
     ) -> list[SyncReport]:
         self.now += 1
-        return await self.syncs.sync(source or self.source, on_progress=lambda _: None, pace=pace)
+        return await self.syncs.sync(
+            source or self.source, on_progress=lambda _: None, intervals=intervals
+        )
 
     async def sync_when_back(self) -> SyncReport:
         """Graph is left alone for a moment after it has been away."""

@@ -14,6 +14,7 @@ from adapters.app import Conversations, Knowledge, open_conversations, working
 from adapters.jobs import schedules
 from adapters.settings import Settings
 from adapters.teams_app import taking_in, teams_jobs, teams_schedules
+from adapters.teams_ingestion import ingestion_jobs, ingestion_schedules
 from retrieval.models import LanguageModel
 from retrieval.store import ChunkStore
 from retrieval.types import IndexedDocument
@@ -150,9 +151,10 @@ async def a_teams_company(
     await empty(redis_url)
     async with AsyncExitStack() as running:
         conversations = await running.enter_async_context(open_conversations(settings, knowledge))
-        assert conversations.teams is not None
+        opened = conversations.teams
+        assert opened is not None
         app = web.Application()
-        activities = taking_in(settings, knowledge, conversations, conversations.teams, app)
+        activities = taking_in(settings, knowledge, conversations, opened, app)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await runner.setup()
         running.push_async_callback(runner.cleanup)
@@ -162,8 +164,12 @@ async def a_teams_company(
             working(
                 settings,
                 conversations,
-                jobs=teams_jobs(conversations.teams, knowledge, conversations),
-                schedules=[*schedules(settings), *teams_schedules(conversations.teams)],
+                jobs={**teams_jobs(opened), **ingestion_jobs(opened, knowledge, conversations)},
+                schedules=[
+                    *schedules(settings),
+                    *teams_schedules(opened),
+                    *ingestion_schedules(opened),
+                ],
                 idle_wait_s=0.05,
             )
         )

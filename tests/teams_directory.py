@@ -18,6 +18,7 @@ from adapters.teams.places import InMemoryPlaces, Place, Places
 from bot.directory import CompanyDirectory, EmptyDirectory
 from bot.messages import ConversationKind, ConversationRef, UserRef
 from tests.builders import TENANT
+from tests.fakes.teams.platform import BOT_SCOPE
 from tests.fakes.teams_api import TeamsApi
 
 ENTRA = "10000000-0000-4000-8000-000000000000"
@@ -136,7 +137,9 @@ async def a_directory(
     graph = Graph.open(tokens, base_url=api.graph_url)
     directory = TeamsDirectory(
         graph.of(patience_s=patience_s) if use_graph else None,
-        TeamsOutbox(session, tokens, KnownHosts(["127.0.0.1"]), patience_s=patience_s),
+        TeamsOutbox(
+            session, tokens, KnownHosts(["127.0.0.1"]), scope=BOT_SCOPE, patience_s=patience_s
+        ),
         places or AllPlaces(api),
         cache or InMemoryDirectoryCache(),
         company or EmptyDirectory(),

@@ -1,5 +1,6 @@
 """A Teams with a team's channel, a group chat, two people in them, and the channel port that posts there."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -18,7 +19,8 @@ from adapters.teams.places import InMemoryPlaces, Place
 from bot.messages import ConversationKind, ConversationRef, MessageRef, UserRef
 from tests.builders import TENANT
 from tests.fakes.teams.messages import Message
-from tests.fakes.teams.world import Conversation
+from tests.fakes.teams.platform import BOT_SCOPE
+from tests.fakes.teams.world import Conversation, Json
 from tests.fakes.teams_api import TeamsApi
 
 HOME = "10000000-0000-4000-8000-000000000000"
@@ -136,11 +138,27 @@ class TeamsStage:
 
 
 def words_of(message: Message) -> str:
-    """The text of a reply itself, as it was before it was made inert and its lines were kept apart."""
+    """
+    The text of a reply itself, without what stands around it, and as it was before it was made inert and its
+    lines were kept apart.
+    """
+    if message.cards:
+        assert not message.text
+        return _words_in(message.cards[0])
     text = message.text.replace(BREAK, "").replace("  \n", "\n").replace("  \r\n", "\r\n")
     while text.startswith("> "):
         text = text.partition("\n\n")[2]
-    return text
+    return re.sub(r"\n\n_[^\n]*_$", "", text)
+
+
+def _words_in(card: Json) -> str:
+    """What stands around an answer is smaller than it."""
+    lines = [e["inlines"] for e in card["body"] if e["type"] == "RichTextBlock"]
+    return "\n".join(
+        "".join(f"**{run['text']}**" if "weight" in run else run["text"] for run in runs)
+        for runs in lines
+        if not any(run.get("size") == "Small" for run in runs)
+    )
 
 
 class _Tokens:
@@ -158,6 +176,7 @@ class _Tokens:
 async def a_teams_stage(*, patience_s: float = 5.0) -> AsyncIterator[TeamsStage]:
     async with TeamsApi() as api, connector_session() as http:
         hosts = KnownHosts(["127.0.0.1"])
-        stage = TeamsStage(api, TeamsOutbox(http, _Tokens(api), hosts, patience_s=patience_s))
+        outbox = TeamsOutbox(http, _Tokens(api), hosts, scope=BOT_SCOPE, patience_s=patience_s)
+        stage = TeamsStage(api, outbox)
         yield stage
         await stage.channel.close()

@@ -4,9 +4,9 @@ from retrieval.types import Language
 
 EN, ZH = Language.ENGLISH, Language.CHINESE
 
-QUESTION_TAKEN = {
-    EN: "You asked: {question}\nOnly you see this question and its answer.",
-    ZH: "你問：{question}\n只有你看得到這個問題和答案。",
+LEFT_THREAD = {
+    EN: "All right. I say no more in this thread; mention me when you need me.",
+    ZH: "好的，我不再回覆這個討論串；需要時再提及我就可以了。",
 }
 NOT_ACCEPTED = {
     EN: "I could not take this just now. Nothing was changed; please try again in a minute.",
@@ -34,10 +34,8 @@ NO_SOURCES_LEFT = {
     ZH: "這則答案的出處中，你可以閱讀的部分。",
 }
 CANCEL = {EN: "Cancel", ZH: "取消"}
-CLOSE = {EN: "Close", ZH: "關閉"}
 SEND = {EN: "Send", ZH: "送出"}
 SHARE = {EN: "Share", ZH: "分享"}
-LOADING = {EN: "One moment…", ZH: "請稍候…"}
 FEEDBACK_TITLE = {EN: "What was wrong?", ZH: "哪裡不對？"}
 FEEDBACK_LABEL = {
     EN: "What did you expect? Your words go to the people who look after Shifu.",

@@ -8,7 +8,6 @@ EN, ZH = Language.ENGLISH, Language.CHINESE
 
 # Around an answer.
 
-SEARCHED = {EN: "Searched the documents", ZH: "已搜尋文件"}
 SOURCES = {EN: "Sources", ZH: "來源"}
 FURTHER = {EN: "Closest passages", ZH: "最接近的段落"}
 ALL_SOURCES = {EN: "All {n} sources", ZH: "全部 {n} 個來源"}
@@ -27,11 +26,7 @@ FOR_YOU_ALONE = {
     ZH: "這是只給你的較完整回答，因為這裡並非每個人都有權閱讀這些來源。",
 }
 ASKED = {EN: "Question: {question}", ZH: "問題：{question}"}
-HELPFUL = {EN: "Helpful", ZH: "有幫助"}
-UNHELPFUL = {EN: "Not helpful", ZH: "沒有幫助"}
 WHY = {EN: "Why this answer?", ZH: "為什麼這樣回答？"}
-SHARE = {EN: "Share in channel", ZH: "分享到頻道"}
-COPY = {EN: "Send me a copy by DM", ZH: "以私訊傳一份給我"}
 
 _AGES = (
     (365, {EN: ("updated a year ago", "updated {n} years ago"), ZH: ("{n} 年前更新",) * 2}),

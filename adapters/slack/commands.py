@@ -3,12 +3,12 @@
 import structlog
 from slack_bolt.async_app import AsyncApp
 
-from adapters.chat.dialog_texts import NOT_ACCEPTED, QUESTION_TAKEN
+from adapters.chat.dialog_texts import NOT_ACCEPTED
 from adapters.chat.inert import escaped
 from adapters.slack.asking import SlackAsking
 from adapters.slack.incoming import Ack, Body, Sender, sender_of_action
 from adapters.slack.languages import SlackLanguages
-from adapters.slack.listener_texts import ASK_USAGE
+from adapters.slack.listener_texts import ASK_USAGE, QUESTION_TAKEN
 from adapters.slack.markup import plain_text
 from adapters.slack.origin import Origin
 from bot.errors import StateUnavailable

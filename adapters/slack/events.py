@@ -7,13 +7,13 @@ import structlog
 from slack_bolt.async_app import AsyncApp
 
 from adapters.chat.background import Background
+from adapters.chat.dialog_texts import LEFT_THREAD
 from adapters.chat.threads import is_stop
 from adapters.slack.asking import SlackAsking
 from adapters.slack.client import SLACK_FAILURES, SlackClients, what_failed
 from adapters.slack.home import HomeTab
 from adapters.slack.incoming import Body, SlackMessage, hints, message_in, sender_of_event
 from adapters.slack.languages import SlackLanguages
-from adapters.slack.listener_texts import LEFT_THREAD
 from adapters.slack.markup import mentions_in, plain_text
 from adapters.slack.prompts import Prompts
 

@@ -1,8 +1,14 @@
-"""What the bot says in Slack by itself: acknowledgements, modals, prompts; in both languages."""
+"""What is said in Slack alone: around answers, acknowledgements, modals, prompts; in both languages."""
 
 from retrieval.types import Language
 
 EN, ZH = Language.ENGLISH, Language.CHINESE
+
+# Around an answer.
+SEARCHED = {EN: "Searched the documents", ZH: "已搜尋文件"}
+HELPFUL = {EN: "Helpful", ZH: "有幫助"}
+UNHELPFUL = {EN: "Not helpful", ZH: "沒有幫助"}
+COPY = {EN: "Send me a copy by DM", ZH: "以私訊傳一份給我"}
 
 # Commands.
 ASK_USAGE = {
@@ -10,11 +16,9 @@ ASK_USAGE = {
     "Only you see the answer.",
     ZH: "請在指令後面寫上問題，例如：`/ask 我有幾天特休？` 只有你看得到答案。",
 }
-
-# Threads.
-LEFT_THREAD = {
-    EN: "All right. I say no more in this thread; mention me when you need me.",
-    ZH: "好的，我不再回覆這個討論串；需要時再提及我就可以了。",
+QUESTION_TAKEN = {
+    EN: "You asked: {question}\nOnly you see this question and its answer.",
+    ZH: "你問：{question}\n只有你看得到這個問題和答案。",
 }
 
 # Buttons.
@@ -25,6 +29,8 @@ CANNOT_POST_HERE = {
 ASKED_BY = {EN: "<@{user}> asks: {question}", ZH: "<@{user}> 想問：{question}"}
 
 # Modals: titles have at most 24 characters.
+LOADING = {EN: "One moment…", ZH: "請稍候…"}
+CLOSE = {EN: "Close", ZH: "關閉"}
 ASK_MODAL = {
     EN: ("Ask Shifu", "Your question"),
     ZH: ("問問 Shifu", "你的問題"),

@@ -5,10 +5,8 @@ from typing import Any
 
 from adapters.chat.dialog_texts import (
     CANCEL,
-    CLOSE,
     FEEDBACK_LABEL,
     FEEDBACK_TITLE,
-    LOADING,
     SAVE_AUDIENCE,
     SAVE_AUDIENCES,
     SAVE_CUT,
@@ -27,6 +25,8 @@ from adapters.slack import action_ids
 from adapters.slack.listener_texts import (
     ASK_MODAL,
     ASK_PLACEHOLDER,
+    CLOSE,
+    LOADING,
 )
 from bot.conversation import MAX_QUESTION_CHARACTERS
 from bot.given_answers import SharePreview

@@ -7,8 +7,10 @@ from enum import StrEnum
 from typing import Any
 
 from adapters.chat import texts
+from adapters.chat.dialog_texts import SHARE_TITLE
 from adapters.chat.inert import escaped, inert_markdown, inert_mrkdwn, one_line
 from adapters.slack import action_ids
+from adapters.slack.listener_texts import COPY, HELPFUL, UNHELPFUL
 from bot.channel import shortened
 from bot.messages import Reply, ReplyKind
 from retrieval.links import web_link
@@ -172,17 +174,17 @@ def _buttons(reply: Reply, surface: Surface, *, is_shareable: bool) -> list[Json
     rating = {
         "type": "feedback_buttons",
         "action_id": action_ids.FEEDBACK,
-        "positive_button": {"text": _plain_text(texts.HELPFUL[language]), "value": f"up:{id}"},
-        "negative_button": {"text": _plain_text(texts.UNHELPFUL[language]), "value": f"down:{id}"},
+        "positive_button": {"text": _plain_text(HELPFUL[language]), "value": f"up:{id}"},
+        "negative_button": {"text": _plain_text(UNHELPFUL[language]), "value": f"down:{id}"},
     }
     buttons = [_button(texts.WHY[language], action_ids.WHY, id)]
     if len(reply.citations) > _SOURCES_SHOWN:
         label = texts.ALL_SOURCES[language].format(n=len(reply.citations))
         buttons.insert(0, _button(label, action_ids.SOURCES, id))
     if surface is Surface.WHISPER and is_shareable:
-        buttons.append(_button(texts.SHARE[language], action_ids.SHARE, id))
+        buttons.append(_button(SHARE_TITLE[language], action_ids.SHARE, id))
     if surface is Surface.PRIVATE:
-        buttons.append(_button(texts.COPY[language], action_ids.COPY, id))
+        buttons.append(_button(COPY[language], action_ids.COPY, id))
     return [{"type": "context_actions", "elements": [rating]}, _actions(buttons)]
 
 

@@ -11,8 +11,8 @@ import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from adapters.chat import texts
 from adapters.slack.client import slack_error, wait_s
+from adapters.slack.listener_texts import SEARCHED
 from adapters.slack.origin import Origin
 from adapters.slack.posts import GONE, WITHOUT_PREVIEWS, Place, impatient
 from adapters.slack.render import Json, Rendered
@@ -223,7 +223,7 @@ def _chunks(stream: _Stream, rest: str, shown: Rendered | None, language: Langua
     """*shown*: a status to show instead of a text; None when the search is over in any case."""
     if shown is not None and not shown.markdown:
         return [_task(shown.text, "in_progress")]
-    done = [_task(texts.SEARCHED[language], "complete")] if stream.is_searching else []
+    done = [_task(SEARCHED[language], "complete")] if stream.is_searching else []
     return [*done, *([{"type": "markdown_text", "text": rest}] if rest else [])]
 
 

@@ -10,7 +10,7 @@ import structlog
 from aiohttp import web
 
 from adapters.chat.background import Background
-from adapters.chat.dialog_texts import NOT_ACCEPTED
+from adapters.chat.dialog_texts import LEFT_THREAD, NOT_ACCEPTED
 from adapters.chat.threads import is_stop
 from adapters.teams.asking import TeamsAsking
 from adapters.teams.directory import TeamsDirectory
@@ -20,24 +20,19 @@ from adapters.teams.greeting import Greeting
 from adapters.teams.hosts import KnownHosts
 from adapters.teams.inbound_tokens import Denied, InboundTokens, KeysUnavailable
 from adapters.teams.incoming import (
-    CHANNEL,
-    PERSONAL,
     Activity,
     TeamsMessage,
     language_of_locale,
-    mapping,
     message_of,
     place_of,
     sender_of,
-    sequence,
-    text_in,
 )
-from adapters.teams.invoke_texts import LEFT_THREAD
 from adapters.teams.invokes import Invokes
+from adapters.teams.json_values import mapping, sequence, text_in
 from adapters.teams.languages import TeamsLanguages
 from adapters.teams.manifest import MESSAGES_PATH
 from adapters.teams.outbox import TeamsAddress, TeamsOutbox
-from adapters.teams.places import Place
+from adapters.teams.places import CHANNEL, PERSONAL, Place
 from bot.errors import StateUnavailable
 from retrieval.analysis import language_of
 

@@ -3,18 +3,16 @@
 import re
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import Any
 from urllib.parse import urlsplit
 
 from adapters.chat import texts
+from adapters.teams.json_values import Json
 from adapters.teams.markdown import plain
 from adapters.teams.texts import LABELS
 from bot.messages import Reply
 from retrieval.access import Level
 from retrieval.links import web_link
 from retrieval.types import Band, Citation, Document
-
-Json = dict[str, Any]
 
 MAX_CITATIONS = 20
 _NAME, _ABSTRACT, _KEYWORD, _KEYWORDS, _MAX_URL = 80, 160, 28, 3, 500
@@ -39,8 +37,8 @@ def ai_label(reply: Reply, shown: str, *, now: datetime) -> Json | None:
     Args:
         shown: What of the answer's own text people read; only what is marked in it is cited.
     """
-    marked = {int(number) for number in _MARKER.findall(shown)}
-    cited = {c.number: c for c in reversed(reply.citations) if c.number in marked}
+    numbers = marked(shown)
+    cited = {c.number: c for c in reversed(reply.citations) if c.number in numbers}
     claims = [_claim(cited[number], reply, now) for number in sorted(cited)[:MAX_CITATIONS]]
     usage = _usage(reply)
     if not (claims or usage or is_written_by_ai(reply)):
@@ -56,6 +54,11 @@ def ai_label(reply: Reply, shown: str, *, now: datetime) -> Json | None:
     if claims:
         label["citation"] = claims
     return label | ({"usageInfo": usage} if usage else {})
+
+
+def marked(text: str) -> frozenset[int]:
+    """The numbers of the sources that *text* names."""
+    return frozenset(int(number) for number in _MARKER.findall(text))
 
 
 def is_written_by_ai(reply: Reply) -> bool:

@@ -12,9 +12,9 @@ import structlog
 from adapters.chat.origins import Origins
 from adapters.chat.threads import Participation, Threads
 from adapters.teams.ids import PLATFORM, message_event
-from adapters.teams.incoming import CHANNEL, PERSONAL, Sender, TeamsMessage
+from adapters.teams.incoming import Sender, TeamsMessage
 from adapters.teams.origin import Origin
-from adapters.teams.places import Place, Places
+from adapters.teams.places import CHANNEL, PERSONAL, Place, Places
 from bot.messages import ConversationKind, ConversationRef, IncomingMessage
 from retrieval.types import Language
 

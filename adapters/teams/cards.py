@@ -24,6 +24,18 @@ from adapters.chat.dialog_texts import (
     SHARE_UNCHECKED,
 )
 from adapters.teams import verbs
+from adapters.teams.answer_cards import source
+from adapters.teams.dialog_texts import (
+    FEEDBACK_REASONS,
+    FEEDBACK_REASONS_LABEL,
+    REQUIRED,
+    REVIEW_AUDIENCE,
+    REVIEW_CUT,
+    REVIEW_LINK,
+    REVIEW_TITLE,
+    SOURCES_NONE,
+    WITHDRAW,
+)
 from adapters.teams.elements import (
     ELLIPSIS,
     MAX_CARD_BYTES,
@@ -39,26 +51,13 @@ from adapters.teams.elements import (
     text_input,
     words,
 )
+from adapters.teams.json_values import Json
 from adapters.teams.markdown import blocks, clean
-from adapters.teams.render import source
-from adapters.teams.texts import (
-    FEEDBACK_REASONS,
-    FEEDBACK_REASONS_LABEL,
-    REQUIRED,
-    REVIEW_AUDIENCE,
-    REVIEW_CUT,
-    REVIEW_LINK,
-    REVIEW_TITLE,
-    SHARE_HERE,
-    SOURCES_NONE,
-    WITHDRAW,
-)
+from adapters.teams.texts import SHARE_HERE
 from bot.capture.review import Submission
 from bot.given_answers import SharePreview
 from retrieval.links import web_link
 from retrieval.types import Citation, Language
-
-Json = dict[str, Any]
 
 AUDIENCES = ("channel", "everyone", "me")
 

@@ -10,6 +10,7 @@ import structlog
 from adapters.chat.background import Background
 from adapters.chat.once import Once, Posted
 from adapters.chat.origins import Origins
+from adapters.teams.answer_cards import Surface
 from adapters.teams.failures import TEAMS_FAILURES, TeamsFailure, wait_s, what_failed
 from adapters.teams.ids import TeamsConversationId, TeamsPerson, is_whisper
 from adapters.teams.known_messages import Known, KnownMessages
@@ -18,7 +19,7 @@ from adapters.teams.outbox import TeamsAddress, TeamsOutbox
 from adapters.teams.personal_cards import PersonalCard, PersonalCards
 from adapters.teams.places import Places
 from adapters.teams.posts import UPDATE_INTERVAL_S, Posts
-from adapters.teams.render import MAX_CHARACTERS, Rendered, Surface, personal_card, rendered
+from adapters.teams.render import MAX_CHARACTERS, Rendered, personal_card, rendered
 from adapters.teams.streams import LASTS_S, LOOK_EVERY_S, STREAM_INTERVAL_S, Shown, Streams
 from adapters.teams.whispers import Beside, Whispers
 from bot.channel import ChannelLimits
@@ -68,6 +69,7 @@ class TeamsChannel:
         cards: PersonalCards,
         *,
         streaming: bool = True,
+        suggesting: bool = True,
         update_interval_s: float = UPDATE_INTERVAL_S,
         stream_interval_s: float = STREAM_INTERVAL_S,
         stream_lasts_s: float = LASTS_S,
@@ -79,6 +81,7 @@ class TeamsChannel:
         self._outbox = outbox
         self._origins = origins
         self._cards = cards
+        self._suggesting = suggesting
         self._patience_s = patience_s
         self._look_every_s = look_every_s
         self._watching: set[asyncio.Task[None]] = set()
@@ -332,7 +335,7 @@ class TeamsChannel:
             Surface.PERSONAL if is_direct else Surface.SHARED,
             now=self._clock(),
             asked=origin.question if origin else "",
-            to=origin.user if origin else "",
+            to=origin.user if origin and self._suggesting else "",
         )
 
     @asynccontextmanager

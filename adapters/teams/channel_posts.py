@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import structlog
 
@@ -12,6 +11,7 @@ from adapters.teams.channel_threads import PREFIX, IndexedChannel, thread_docume
 from adapters.teams.drive_permissions import is_refusal
 from adapters.teams.graph import Graph, GraphFailure, quoted
 from adapters.teams.graph_messages import message_of
+from adapters.teams.json_values import Json
 from adapters.teams.post_progress import PostLedger, PostProgress
 from retrieval.errors import IngestError
 from retrieval.ingest.connectors import FailedDocument, FoundDocument, LoadedDocument, SkippedFile
@@ -20,8 +20,6 @@ from retrieval.models import Embedder
 from retrieval.store import ChunkStore
 
 log = structlog.get_logger()
-
-Json = Mapping[str, Any]
 
 SWEEP_EVERY_S = 3600.0
 """

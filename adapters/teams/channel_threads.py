@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from adapters.teams.graph import quoted
 from adapters.teams.graph_messages import GraphMessage, message_of, time_of
-from adapters.teams.incoming import mapping, text_in
+from adapters.teams.json_values import mapping, text_in
 from retrieval.access import Acl, Level, Principal, group_principal
 from retrieval.analysis import language_of
 from retrieval.ingest.connectors import LoadedDocument

@@ -12,8 +12,9 @@ from typing import Any
 import aiohttp
 
 from adapters.finding import Finding
-from adapters.teams.credentials import BOT_SCOPE, BotTokens
+from adapters.teams.credentials import BotTokens
 from adapters.teams.failures import TEAMS_FAILURES, TeamsFailure, what_failed
+from adapters.teams.json_values import sequence
 from adapters.teams.manifest import MESSAGES_PATH
 from adapters.teams.permissions import OptIn, Permission, permissions
 
@@ -45,14 +46,15 @@ class TeamsExpectations:
     Attributes:
         tenants: The Entra tenants that are ours.
         graph_url: Empty, if Graph is not to be asked.
+        scope: Of our tokens for the Bot Connector.
     """
 
     app_id: str
     tenants: Sequence[str]
     keys_url: str
     graph_url: str
+    scope: str
     opt_ins: frozenset[OptIn] = frozenset()
-    scope: str = BOT_SCOPE
 
 
 async def check_teams(
@@ -177,9 +179,8 @@ def _roles(token: str) -> Collection[str] | None:
         return None
     if not isinstance(claims, Mapping):
         return None
-    roles = claims.get("roles")
     # A token without any permission has no list at all.
-    return [str(role) for role in roles] if isinstance(roles, list) else []
+    return [str(role) for role in sequence(claims.get("roles"))]
 
 
 def _login_says(error: BaseException) -> str:

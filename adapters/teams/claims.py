@@ -19,8 +19,9 @@ from adapters.teams.graph_messages import (
 )
 from adapters.teams.graph_wire import GraphFailure
 from adapters.teams.ids import TeamsPerson, split_thread
-from adapters.teams.incoming import CHANNEL, Sender, mapping, place_of, sender_of, sequence, text_in
-from adapters.teams.places import Place, Places
+from adapters.teams.incoming import Sender, place_of, sender_of
+from adapters.teams.json_values import Json, mapping, sequence, text_in
+from adapters.teams.places import CHANNEL, Place, Places
 from bot.directory import Directory
 from bot.messages import ConversationKind, ConversationRef, UserRef
 
@@ -95,7 +96,7 @@ class Claim:
         )
 
     @property
-    def reminder(self) -> dict[str, Any]:
+    def reminder(self) -> Json:
         """The claim without the text, for a dialog to bring back."""
         author = self.author
         user = {"id": author.object_id, "tenantId": author.tenant_id} if author else None

@@ -20,9 +20,6 @@ from adapters.teams.failures import TeamsFailure, retry_after_s
 
 log = structlog.get_logger()
 
-LOGIN_URL = "https://login.microsoftonline.com"
-BOT_SCOPE = "https://api.botframework.com/.default"
-
 _EARLY_S = 300.0
 _TIMEOUT_S = 10.0
 _DEADLINE_S = 25.0
@@ -38,14 +35,13 @@ class Credentials:
     How the app proves who it is: exactly one of the three.
 
     Attributes:
-        certificate: A PEM file with the private key, and the certificate unless *thumbprint* names it.
-            It is read anew for each token, so that a renewed one needs no restart.
+        certificate: A PEM file with the private key and the certificate. It is read anew for each token,
+            so that a renewed one needs no restart.
         managed_identity: The identity of the machine we run on, whose client id is the app's.
     """
 
     secret: str = ""
     certificate: Path | None = None
-    thumbprint: str = ""
     managed_identity: bool = False
 
 
@@ -78,7 +74,7 @@ class BotTokens:
         tenant_id: str,
         credentials: Credentials,
         *,
-        login_url: str = LOGIN_URL,
+        login_url: str,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._app_id = app_id
@@ -170,9 +166,9 @@ def _client_credential(credentials: Credentials) -> str | dict[str, str]:
     key, certificates = _PRIVATE_KEY.search(text), _CERTIFICATE.findall(text)
     if key is None:
         raise TeamsFailure(0, "CertificateWithoutKey")
-    if certificates:
-        return {"private_key": key[0], "public_certificate": "\n".join(certificates)}
-    return {"private_key": key[0], "thumbprint": credentials.thumbprint}
+    if not certificates:
+        raise TeamsFailure(0, "KeyWithoutCertificate")
+    return {"private_key": key[0], "public_certificate": "\n".join(certificates)}
 
 
 @dataclass(frozen=True, slots=True)

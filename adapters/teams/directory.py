@@ -10,7 +10,7 @@ import structlog
 from adapters.chat.directory_cache import DirectoryCache
 from adapters.chat.flights import Batches, Flights
 from adapters.teams.channel_threads import IndexedChannel, channel_principal
-from adapters.teams.facts import ANYBODY_IN, Account, RoomFacts, is_guid
+from adapters.teams.facts import ANYBODY_IN, Account, RoomFacts
 from adapters.teams.graph import Graph
 from adapters.teams.ids import (
     PLATFORM,
@@ -21,9 +21,10 @@ from adapters.teams.ids import (
     teams_user_principal,
     unknown_person,
 )
+from adapters.teams.json_values import is_guid, mapping
 from adapters.teams.look_ups import INDEXED_CHANNELS, TeamsLookUps
 from adapters.teams.outbox import TeamsOutbox
-from adapters.teams.places import Place, Places
+from adapters.teams.places import PERSONAL, Place, Places
 from adapters.teams.reads import TeamsReads
 from bot.directory import CompanyDirectory, Person, Room
 from bot.errors import DirectoryUnavailable, StateUnavailable
@@ -237,7 +238,7 @@ class TeamsDirectory:
         return person if is_guid(person.object_id) else None
 
     def _kind(self, place: Place, facts: RoomFacts) -> ConversationKind:
-        if facts.type == "personal":
+        if facts.type == PERSONAL:
             return ConversationKind.DIRECT
         is_for_members = not self._rules.members_only_teams.isdisjoint(
             {place.team_group.lower(), place.team}
@@ -253,9 +254,9 @@ def _is_blocked(account: _Found) -> bool:
 
 def _areas_in(activity: Mapping[str, Any]) -> Iterable[str]:
     """Ids of the conversation, and of whatever else the activity tells of."""
-    data = _mapping(activity.get("channelData"))
-    team, channel = _mapping(data.get("team")), _mapping(data.get("channel"))
-    conversation = _mapping(activity.get("conversation")).get("id")
+    data = mapping(activity.get("channelData"))
+    team, channel = mapping(data.get("team")), mapping(data.get("channel"))
+    conversation = mapping(activity.get("conversation")).get("id")
     told = [
         split_thread(conversation)[0] if isinstance(conversation, str) else None,
         team.get("id"),
@@ -265,7 +266,3 @@ def _areas_in(activity: Mapping[str, Any]) -> Iterable[str]:
         data.get("teamsChannelId"),
     ]
     return dict.fromkeys(id for id in told if isinstance(id, str) and id)
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

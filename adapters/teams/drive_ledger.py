@@ -104,8 +104,6 @@ class DriveLedger(Protocol):
 
     async def forget(self, drive: str) -> None: ...
 
-    async def drives(self) -> list[str]: ...
-
 
 class InMemoryDriveLedger:
     """Lives and dies with the process."""
@@ -141,6 +139,3 @@ class InMemoryDriveLedger:
     async def forget(self, drive: str) -> None:
         self._states.pop(drive, None)
         self._items.pop(drive, None)
-
-    async def drives(self) -> list[str]:
-        return sorted(self._states)

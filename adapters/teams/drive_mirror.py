@@ -49,7 +49,7 @@ class SyncedElsewhere(IngestError):
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class Intervals:
     """
     Attributes:
         sweep_every_s: The permissions of everything are read again after that time, at 0 each time.
@@ -60,7 +60,7 @@ class Pace:
     rescan_every_s: float = RESCAN_EVERY_S
 
 
-PACE = Pace()
+INTERVALS = Intervals()
 
 
 class DriveMirror:
@@ -77,7 +77,7 @@ class DriveMirror:
         drive: str,
         rules: SharePointRules,
         *,
-        pace: Pace = Pace(),
+        intervals: Intervals = INTERVALS,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._graph = graph
@@ -86,7 +86,7 @@ class DriveMirror:
         self._path = f"drives/{quoted(drive)}"
         self._rules = rules
         self._reader = PermissionReader(graph, drive, rules)
-        self._pace = pace
+        self._intervals = intervals
         self._clock = clock
         self._state = DriveState()
         self._items: dict[str, DriveItem] = {}
@@ -133,7 +133,7 @@ class DriveMirror:
         return found
 
     async def _follow(self) -> None:
-        if self._clock() - self._state.scanned_at >= self._pace.rescan_every_s:
+        if self._clock() - self._state.scanned_at >= self._intervals.rescan_every_s:
             await self._begin_scan()
         restarts = 0
         while True:
@@ -222,7 +222,7 @@ class DriveMirror:
 
     async def _read_rights(self, rights: Rights, is_wanted: Callable[[DriveItem], bool]) -> None:
         now = self._clock()
-        is_due = now - self._state.sweep_at >= self._pace.sweep_every_s
+        is_due = now - self._state.sweep_at >= self._intervals.sweep_every_s
         has_other_rules = self._state.rules != self._rules.fingerprint
         if has_other_rules or (is_due and not self._is_sweeping()):
             await self._write(replace(self._state, sweep_at=now, rules=self._rules.fingerprint))

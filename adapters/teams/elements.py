@@ -5,10 +5,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from adapters.teams import verbs
+from adapters.teams.json_values import Json
 from adapters.teams.markdown import Block, Code, Heading, Table, code, plain, prose_line, runs
 from retrieval.types import Language
-
-Json = dict[str, Any]
 
 CARD_TYPE = "application/vnd.microsoft.card.adaptive"
 

@@ -1,26 +1,20 @@
 """What Graph and the Bot Connector tell about people, teams and members, read into values. Pure."""
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, Self
 
 from adapters.teams.ids import person_ref
+from adapters.teams.json_values import is_guid, mapping, sequence, text_in
 from bot.versioned_json import VersionedJson
 
 ANYBODY_IN = "anybody"
 """A stranger among the members: somebody of whom nothing is told."""
 
 _json = VersionedJson(1)
-_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _BOT = "28:"
 _AAD_MEMBER = "#microsoft.graph.aaduserconversationmember"
-
-
-def is_guid(text: str) -> bool:
-    """Whether it is an id of Entra, in lower case; Graph also finds people by other names than their ids."""
-    return _GUID.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +42,15 @@ class Account:
     @classmethod
     def of(cls, told: Any) -> Self | None:
         """None for what is no user."""
-        told = _mapping(told)
-        id = _text(told.get("id")).lower()
+        told = mapping(told)
+        id = text_in(told, "id").lower()
         if not is_guid(id):
             return None
-        is_invited = "#ext#" in _text(told.get("userPrincipalName")).lower()
+        is_invited = "#ext#" in text_in(told, "userPrincipalName").lower()
         return cls(
             id=id,
-            name=_text(told.get("displayName")) or id,
-            title=_text(told.get("jobTitle")),
+            name=text_in(told, "displayName") or id,
+            title=text_in(told, "jobTitle"),
             is_enabled=told.get("accountEnabled") is True,
             is_guest=told.get("userType") != "Member"
             or bool(told.get("externalUserState"))
@@ -78,7 +72,7 @@ class Account:
 
 def group_ids_in(told: Any) -> list[str] | None:
     """The answer of `getMemberGroups`; None for anything else."""
-    ids = _mapping(told).get("value")
+    ids = mapping(told).get("value")
     if not isinstance(ids, list) or not all(isinstance(id, str) for id in ids):
         return None
     return [id.lower() for id in ids if is_guid(id.lower())]
@@ -87,12 +81,12 @@ def group_ids_in(told: Any) -> list[str] | None:
 def named_groups_in(items: Any) -> dict[str, str]:
     """Names by id, of groups alone; a name may be empty, where the app must not see it."""
     found = {}
-    for item in items if isinstance(items, list) else []:
-        item = _mapping(item)
-        kind, id = _text(item.get("@odata.type")).lower(), _text(item.get("id")).lower()
+    for item in sequence(items):
+        item = mapping(item)
+        kind, id = text_in(item, "@odata.type").lower(), text_in(item, "id").lower()
         # After the cast nothing else comes, and the type is not told.
         if is_guid(id) and kind in ("", "#microsoft.graph.group"):
-            found[id] = _text(item.get("displayName"))
+            found[id] = text_in(item, "displayName")
     return found
 
 
@@ -128,13 +122,13 @@ def _decoded_room(text: str) -> RoomFacts | None:
 
 def is_closed(told: Any) -> bool:
     """Of a team, or of its group; what is not said to be closed is open."""
-    return _text(_mapping(told).get("visibility")).lower() in ("private", "hiddenmembership")
+    return text_in(mapping(told), "visibility").lower() in ("private", "hiddenmembership")
 
 
 def channel_type(told: Any) -> str:
     """`standard`, `private` or `shared`; empty for what is told otherwise."""
-    told = _mapping(told)
-    kind = (_text(told.get("membershipType")) or _text(told.get("type"))).lower()
+    told = mapping(told)
+    kind = (text_in(told, "membershipType") or text_in(told, "type")).lower()
     return kind if kind in ("standard", "private", "shared") else ""
 
 
@@ -150,32 +144,24 @@ def members_of_graph(items: Iterable[Any]) -> list[str]:
 
 def _connector_member(entry: Any) -> str | None:
     """None for a bot, which reads nothing."""
-    entry = _mapping(entry)
-    id = _text(entry.get("id"))
+    entry = mapping(entry)
+    id = text_in(entry, "id")
     if id.startswith(_BOT):
         return None
-    told = {_text(entry.get(key)).lower() for key in ("aadObjectId", "objectId")} - {""}
+    told = {text_in(entry, key).lower() for key in ("aadObjectId", "objectId")} - {""}
     # Told of twice, and differently, is not told.
     object_id = next(iter(told)) if len(told) == 1 else ""
-    is_anonymous = _text(entry.get("userRole")).lower() == "anonymous"
-    return _id("" if is_anonymous else _text(entry.get("tenantId")), object_id, id)
+    is_anonymous = text_in(entry, "userRole").lower() == "anonymous"
+    return _id("" if is_anonymous else text_in(entry, "tenantId"), object_id, id)
 
 
 def _graph_member(item: Any) -> str:
-    item = _mapping(item)
-    kind = _text(item.get("@odata.type")).lower()
-    object_id = _text(item.get("userId")) if kind in ("", _AAD_MEMBER) else ""
-    return _id(_text(item.get("tenantId")), object_id, _text(item.get("id")))
+    item = mapping(item)
+    kind = text_in(item, "@odata.type").lower()
+    object_id = text_in(item, "userId") if kind in ("", _AAD_MEMBER) else ""
+    return _id(text_in(item, "tenantId"), object_id, text_in(item, "id"))
 
 
 def _id(tenant_id: str, object_id: str, id: str) -> str:
     # The organisation's name makes no difference to the id.
     return person_ref("-", tenant_id=tenant_id, object_id=object_id, id=id or ANYBODY_IN).id
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""

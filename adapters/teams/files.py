@@ -1,6 +1,5 @@
 """Files that come with a message of Teams: what it tells of them, and how those in it are fetched."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from html.parser import HTMLParser
 from pathlib import PurePath
@@ -9,14 +8,12 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from adapters.teams.graph import FILE_HOSTS as LIBRARY_HOSTS
 from adapters.teams.hosts import KnownHosts
+from adapters.teams.json_values import is_guid, mapping, sequence, text_in
+from adapters.teams.places import CHANNEL, GROUP_CHAT
 from bot.messages import Attachment
 from bot.surroundings import AttachmentUnreadable, Unreadable
 from retrieval.ingest.clean import parseable
-
-FILE_HOSTS = (*LIBRARY_HOSTS, ".1drv.com", "graph.microsoft.com")
-"""Where files lie that people share in Teams."""
 
 DOWNLOAD_INFO = "application/vnd.microsoft.teams.file.download.info"
 
@@ -28,9 +25,6 @@ _REDIRECTS = 3
 _PIECE_BYTES = 64 * 1024
 _PAGES = (".htm", ".html")
 
-# Quoted messages stand there too, under ids that are plain numbers.
-_FILE_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.I)
-
 
 def attachments_of(
     activity: Mapping[str, Any],
@@ -41,17 +35,16 @@ def attachments_of(
     An address opens the file for whoever has it: it is kept apart, and no longer than the turn. Of a
     file in a channel or a group chat only an id is told; Graph knows more.
     """
-    told = [a for a in _sequence(activity.get("attachments")) if isinstance(a, Mapping)]
+    told = [a for a in sequence(activity.get("attachments")) if isinstance(a, Mapping)]
     attachments: list[Attachment] = []
     addresses: list[tuple[str, str]] = []
     for n, attachment in enumerate(told[:_MAX_FILES]):
         if found := _handed_out(n, attachment):
             attachments.append(found[0])
             addresses.append((found[0].id, found[1]))
-    conversation = activity.get("conversation")
-    kind = conversation.get("conversationType") if isinstance(conversation, Mapping) else None
-    if kind in ("channel", "groupChat"):
-        message, html = _text(activity.get("id")), _html_of(told)
+    kind = mapping(activity.get("conversation")).get("conversationType")
+    if kind in (CHANNEL, GROUP_CHAT):
+        message, html = text_in(activity, "id"), _html_of(told)
         ids = list(dict.fromkeys(_tagged(html)))[:_MAX_FILES]
         # Their names are not told; all that can be said of one is which it is.
         attachments += [posted(message, id, f"📎 {n}") for n, id in enumerate(ids, 1)]
@@ -132,15 +125,15 @@ async def _content(response: aiohttp.ClientResponse, file: Attachment, max_bytes
 
 def _handed_out(n: int, attachment: Mapping[str, Any]) -> tuple[Attachment, str] | None:
     """What the attachment is if it is a file, and its address."""
-    kind, name = _text(attachment.get("contentType")), _text(attachment.get("name"))
+    kind, name = text_in(attachment, "contentType"), text_in(attachment, "name")
     content = attachment.get("content")
     if kind == DOWNLOAD_INFO and isinstance(content, Mapping):
-        ending, address = _text(content.get("fileType")), _text(content.get("downloadUrl"))
+        ending, address = text_in(content, "fileType"), text_in(content, "downloadUrl")
         if ending and not PurePath(name).suffix:
             name = f"{name or n}.{ending}"
         return (Attachment(f"{_UPLOAD}{n}", name, "", 0), address) if address else None
     if kind.startswith("image/"):
-        address = _text(attachment.get("contentUrl"))
+        address = text_in(attachment, "contentUrl")
         return (Attachment(f"{_IMAGE}{n}", name or "🖼️", kind, 0), address) if address else None
     return None
 
@@ -151,9 +144,10 @@ class _Tags(HTMLParser):
         self.ids: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        id = dict(attrs).get("id") or ""
-        if tag == "attachment" and _FILE_ID.fullmatch(id):
-            self.ids.append(id.lower())
+        id = (dict(attrs).get("id") or "").lower()
+        # Quoted messages stand there too, under ids that are plain numbers.
+        if tag == "attachment" and is_guid(id):
+            self.ids.append(id)
 
 
 def _tagged(html: str) -> Iterable[str]:
@@ -167,13 +161,5 @@ def _html_of(attachments: Sequence[Mapping[str, Any]]) -> str:
     """The message once more, with what its text leaves out."""
     for attachment in attachments:
         if attachment.get("contentType") == "text/html":
-            return _text(attachment.get("content"))[:_MAX_HTML]
+            return text_in(attachment, "content")[:_MAX_HTML]
     return ""
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _sequence(value: Any) -> Sequence[Any]:
-    return value if isinstance(value, list) else ()

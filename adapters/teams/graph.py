@@ -9,15 +9,11 @@ from urllib.parse import quote, urlencode
 from yarl import URL
 
 from adapters.teams.credentials import Tokens
-from adapters.teams.graph_wire import ATTEMPTS, GraphFailure, GraphWire, Json, Patience
+from adapters.teams.graph_wire import ATTEMPTS, GraphFailure, GraphWire, Patience
 from adapters.teams.hosts import KnownHosts
+from adapters.teams.json_values import Json, mapping
 
 __all__ = ["Graph", "GraphCall", "GraphFailure", "GraphPage", "quoted"]
-
-GRAPH_URL = "https://graph.microsoft.com"
-
-FILE_HOSTS = (".sharepoint.com", ".sharepoint.us", ".sharepoint.cn", ".svc.ms")
-"""Where Graph sends us for the content of a file."""
 
 _BATCH = 20
 _MAX_PAGES = 2_000
@@ -63,7 +59,7 @@ class Graph:
         tenant_id: Whose data is asked for; empty: of the tenant that the app is registered in.
         patience_s: So long in all one call waits for Graph to be ready again. A person who waits for an
             answer has little, a nightly job much.
-        file_hosts: Other hosts than Graph's own that content may come from.
+        file_hosts: Other hosts than Graph's own that content may come from; it sends us there for it.
     """
 
     def __init__(
@@ -72,7 +68,7 @@ class Graph:
         *,
         tenant_id: str = "",
         patience_s: float = 3.0,
-        file_hosts: Sequence[str] = FILE_HOSTS,
+        file_hosts: Sequence[str] = (),
     ) -> None:
         self._wire = wire
         self.tenant_id = tenant_id
@@ -80,8 +76,16 @@ class Graph:
         self._file_hosts = tuple(file_hosts)
 
     @classmethod
-    def open(cls, tokens: Tokens | None, *, base_url: str = GRAPH_URL, tenant_id: str = "") -> Self:
-        return cls(GraphWire(tokens, base_url=base_url), tenant_id=tenant_id)
+    def open(
+        cls,
+        tokens: Tokens | None,
+        *,
+        base_url: str,
+        tenant_id: str = "",
+        file_hosts: Sequence[str] = (),
+    ) -> Self:
+        wire = GraphWire(tokens, base_url=base_url)
+        return cls(wire, tenant_id=tenant_id, file_hosts=file_hosts)
 
     def of(self, tenant_id: str = "", *, patience_s: float | None = None) -> "Graph":
         """The same for another tenant, or with another patience; it is closed with this one."""
@@ -136,26 +140,18 @@ class Graph:
         headers: Mapping[str, str] | None = None,
     ) -> AsyncIterator[Json]:
         """The items of all pages. When it raises, those that came are not all."""
-        async for page in self._all_pages(path_or_link, params, headers):
+        seen: set[str] = set()
+        for _ in range(_MAX_PAGES):
+            page = await self.page(path_or_link, params=params, headers=headers)
             for item in page.items:
                 yield item
-
-    async def delta(
-        self,
-        path_or_link: str,
-        *,
-        params: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> tuple[list[Json], str]:
-        """All changes, and the link that tells of later ones; `page` by page where they are many."""
-        items: list[Json] = []
-        link = None
-        async for page in self._all_pages(path_or_link, params, headers):
-            items += page.items
-            link = page.delta_link
-        if link is None:
-            raise GraphFailure(0, "noDeltaLink")
-        return items, link
+            if page.next_link is None:
+                return
+            if page.next_link in seen:
+                break
+            seen.add(page.next_link)
+            path_or_link, params = page.next_link, None
+        raise GraphFailure(0, "endlessPages")
 
     async def batch(self, calls: Sequence[str | GraphCall]) -> list[Json | GraphFailure]:
         """An answer for each of *calls*, in their order; each fails for itself."""
@@ -202,24 +198,6 @@ class Graph:
             # Whatever else there is may be done twice.
             only_reads=only_reads or method != "POST",
         )
-
-    async def _all_pages(
-        self,
-        path_or_link: str,
-        params: Mapping[str, str] | None,
-        headers: Mapping[str, str] | None,
-    ) -> AsyncIterator[GraphPage]:
-        seen: set[str] = set()
-        for _ in range(_MAX_PAGES):
-            page = await self.page(path_or_link, params=params, headers=headers)
-            yield page
-            if page.next_link is None:
-                return
-            if page.next_link in seen:
-                break
-            seen.add(page.next_link)
-            path_or_link, params = page.next_link, None
-        raise GraphFailure(0, "endlessPages")
 
     async def _one_batch(self, asked: Sequence[GraphCall]) -> list[Json | GraphFailure]:
         answers: dict[int, Json | GraphFailure] = {}
@@ -280,6 +258,5 @@ def _answer(response: Any) -> Json | GraphFailure:
     body = response.get("body")
     if 200 <= status < 300:
         return body if isinstance(body, dict) else GraphFailure(0, "noObject")
-    headers = response.get("headers")
-    told = headers if isinstance(headers, Mapping) else {}
-    return GraphFailure.of_response(status, told, json.dumps(body))
+    headers = mapping(response.get("headers"))
+    return GraphFailure.of_response(status, headers, json.dumps(body))

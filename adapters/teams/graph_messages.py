@@ -9,8 +9,8 @@ from typing import Any
 
 from adapters.teams.graph import quoted
 from adapters.teams.ids import TeamsPerson
-from adapters.teams.incoming import mapping, sequence, text_in
-from adapters.teams.places import Place
+from adapters.teams.json_values import mapping, sequence, text, text_in
+from adapters.teams.places import CHANNEL, GROUP_CHAT, Place
 from retrieval.errors import IngestError
 from retrieval.ingest.clean import parseable, visible
 from retrieval.ingest.html import html_to_markdown
@@ -73,7 +73,7 @@ def message_path(place: Place, thread: str, message: str) -> str | None:
     Returns:
         None where Graph has no messages for us: a personal chat with the bot, a team not told of.
     """
-    if place.kind == "groupChat" and message:
+    if place.kind == GROUP_CHAT and message:
         return f"chats/{quoted(place.conversation)}/messages/{quoted(message)}"
     channel = channel_path(place)
     if channel is None or not message:
@@ -83,7 +83,7 @@ def message_path(place: Place, thread: str, message: str) -> str | None:
 
 
 def channel_path(place: Place) -> str | None:
-    if place.kind != "channel" or not place.team_group:
+    if place.kind != CHANNEL or not place.team_group:
         return None
     return f"teams/{quoted(place.team_group)}/channels/{quoted(place.conversation)}"
 
@@ -160,7 +160,7 @@ def letters_of(body: Payload) -> str:
 
 def time_of(value: Any) -> datetime | None:
     try:
-        at = datetime.fromisoformat(value if isinstance(value, str) else "")
+        at = datetime.fromisoformat(text(value))
     except ValueError:
         return None
     return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)

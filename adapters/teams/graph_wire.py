@@ -14,6 +14,7 @@ from yarl import URL
 
 from adapters.teams.credentials import Tokens
 from adapters.teams.failures import TeamsFailure, what_failed
+from adapters.teams.json_values import Json
 
 log = structlog.get_logger()
 
@@ -24,8 +25,6 @@ _THROTTLED = (429, 503)
 # Nothing says whether it was done; what only reads may be asked again.
 _MAY_BE_DONE = (0, 500, 502, 504)
 _PIECE = 65_536
-
-Json = dict[str, Any]
 
 
 class GraphFailure(TeamsFailure):

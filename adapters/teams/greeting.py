@@ -3,7 +3,7 @@
 import structlog
 
 from adapters.chat.origins import Replies
-from adapters.teams.invoke_texts import HELLO
+from adapters.teams.dialog_texts import HELLO
 from adapters.teams.outbox import TeamsAddress, TeamsOutbox
 from adapters.teams.places import Place
 from retrieval.types import Language

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +12,11 @@ import jwt
 import structlog
 
 from adapters.teams.hosts import KnownHosts
+from adapters.teams.json_values import mapping, sequence, text
 
 log = structlog.get_logger()
 
-ISSUER = "https://api.botframework.com"
-KEYS_URL = "https://login.botframework.com/v1/.well-known/keys"
-CHANNEL = "msteams"
+_CHANNEL_ID = "msteams"
 
 _DAY_S = 86_400.0
 # Keys are announced before they are used. Whoever sends tokens with invented keys shall not make us ask
@@ -72,8 +71,8 @@ class InboundTokens:
         hosts: KnownHosts,
         http: aiohttp.ClientSession,
         *,
-        keys_url: str = KEYS_URL,
-        issuer: str = ISSUER,
+        keys_url: str,
+        issuer: str,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._app_id = app_id
@@ -108,7 +107,7 @@ class InboundTokens:
         key = await self._key(_key_id(token))
         claims = self._claims(token, key)
         self._check_service_url(claims, activity)
-        if activity.get("channelId") != CHANNEL or CHANNEL not in key.endorsements:
+        if activity.get("channelId") != _CHANNEL_ID or _CHANNEL_ID not in key.endorsements:
             raise Denied("channel")
         if conversation_tenant(activity) not in self._tenants:
             raise Denied("tenant")
@@ -177,8 +176,7 @@ class InboundTokens:
             if (response.content_length or 0) > _MAX_KEYS_BYTES:
                 raise ValueError("too large")
             told = await response.json(content_type=None)
-        entries = told.get("keys") if isinstance(told, Mapping) else None
-        keys = dict(_read_keys(entries)) if isinstance(entries, list) else {}
+        keys = dict(_read_keys(sequence(mapping(told).get("keys"))))
         if not keys:
             raise ValueError("no keys")
         return keys
@@ -191,11 +189,9 @@ def conversation_tenant(activity: Mapping[str, Any]) -> str:
     Where an outsider takes part in a conversation of ours, the rest of the activity may name their
     tenant: what they may read is decided by who they are, not here.
     """
-    conversation, data = activity.get("conversation"), activity.get("channelData")
-    told = conversation.get("tenantId") if isinstance(conversation, Mapping) else None
-    if not told and isinstance(data, Mapping) and isinstance(data.get("tenant"), Mapping):
-        told = data["tenant"].get("id")
-    return told.lower() if isinstance(told, str) else ""
+    tenant = mapping(mapping(activity.get("channelData")).get("tenant"))
+    told = mapping(activity.get("conversation")).get("tenantId") or tenant.get("id")
+    return text(told).lower()
 
 
 def _key_id(token: str) -> str:
@@ -210,7 +206,7 @@ def _key_id(token: str) -> str:
     return id
 
 
-def _read_keys(entries: list[Any]) -> Iterator[tuple[str, _Key]]:
+def _read_keys(entries: Iterable[Any]) -> Iterator[tuple[str, _Key]]:
     for entry in entries:
         if not isinstance(entry, Mapping) or entry.get("kty") != "RSA":
             continue

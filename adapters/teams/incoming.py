@@ -9,14 +9,13 @@ from typing import Any
 
 from adapters.teams.files import attachments_of
 from adapters.teams.ids import TeamsPerson, person_ref, split_thread
-from adapters.teams.places import Place
+from adapters.teams.json_values import mapping, sequence, text_in
+from adapters.teams.places import CHANNEL, GROUP_CHAT, PERSONAL, Place
 from bot.commands import NAMES, Command, language_named
 from bot.messages import Attachment, UserRef
 from retrieval.types import Language
 
 Activity = Mapping[str, Any]
-
-PERSONAL, GROUP_CHAT, CHANNEL = "personal", "groupChat", "channel"
 
 _AT = re.compile(r"<at\b[^>]*>(.*?)</at>", re.IGNORECASE | re.DOTALL)
 _SPACES = re.compile(r"[ \t\u00a0]+")
@@ -79,10 +78,6 @@ class TeamsMessage:
     is_targeted: bool
     attachments: tuple[Attachment, ...]
     files: tuple[tuple[str, str], ...]
-
-    @property
-    def is_personal(self) -> bool:
-        return self.place.kind == PERSONAL
 
     @property
     def starts_thread(self) -> bool:
@@ -226,17 +221,3 @@ def _as_command(text: str, *, is_listed: bool) -> str:
 
 def _mentioned(mention: Activity) -> str:
     return text_in(mapping(mention.get("mentioned")), "id")
-
-
-def text_in(values: Activity, key: str) -> str:
-    """Empty for what is no text."""
-    value = values.get(key)
-    return value if isinstance(value, str) else ""
-
-
-def mapping(value: Any) -> Activity:
-    return value if isinstance(value, Mapping) else {}
-
-
-def sequence(value: Any) -> Sequence[Any]:
-    return value if isinstance(value, list) else ()

@@ -16,12 +16,14 @@ from adapters.chat.dialog_texts import (
     THANKS_FOR_FEEDBACK,
 )
 from adapters.chat.origins import Origins
+from adapters.chat.texts import SOURCES
 from adapters.teams import cards, verbs
 from adapters.teams.asking import TeamsAsking, press_event
+from adapters.teams.dialog_texts import CANCELLED, ON_ITS_WAY, UNKNOWN_BUTTON
 from adapters.teams.dispatch import InvokeAnswer
 from adapters.teams.failures import TEAMS_FAILURES
-from adapters.teams.incoming import Activity, Sender, language_of_locale, mapping, text_in
-from adapters.teams.invoke_texts import CANCELLED, ON_ITS_WAY, SOURCES_TITLE, UNKNOWN_BUTTON
+from adapters.teams.incoming import Activity, Sender, language_of_locale
+from adapters.teams.json_values import mapping, text_in
 from adapters.teams.languages import TeamsLanguages
 from adapters.teams.origin import Origin
 from adapters.teams.personal_cards import PersonalCards, personal_view
@@ -46,8 +48,6 @@ _ANSWER_WITHIN_S = 4.0
 _CARD = "application/vnd.microsoft.card.adaptive"
 _MESSAGE = "application/vnd.microsoft.activity.message"
 _ERROR = "application/vnd.microsoft.error"
-
-Json = dict[str, Any]
 
 
 class Invokes:
@@ -164,7 +164,7 @@ class Invokes:
                 if found is None:
                     return _told("task/fetch", NOT_KEPT[language])
                 card = cards.sources_card(found, language, now=datetime.now(UTC))
-                return _shown(SOURCES_TITLE[language], card)
+                return _shown(SOURCES[language], card)
             case verbs.SHARE:
                 preview = await self._sharing.preview(answer_id, sender)
                 if preview is None:

@@ -11,7 +11,7 @@ from adapters.chat.directory_cache import DirectoryCache
 from adapters.chat.flights import Batches, Flights
 from adapters.teams.channel_threads import IndexedChannel
 from adapters.teams.facts import Account, RoomFacts
-from adapters.teams.places import Place
+from adapters.teams.places import CHANNEL, Place
 from adapters.teams.reads import TeamsReads
 from bot.errors import DirectoryUnavailable, StateUnavailable
 
@@ -194,7 +194,7 @@ class TeamsLookUps:
         except DirectoryUnavailable as error:
             log.warning("teams.channel_members_not_told", reason=str(error))
             return RoomFacts.encode(None), UNTOLD_TTL_S
-        room = RoomFacts("channel", "", tuple(members)) if members is not None else None
+        room = RoomFacts(CHANNEL, "", tuple(members)) if members is not None else None
         return RoomFacts.encode(room), ROOM_TTL_S
 
 

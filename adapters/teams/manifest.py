@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from adapters.teams.json_values import is_guid
 from adapters.teams.permissions import OptIn, permissions
 from bot.commands import NAMES, Command
 from retrieval.errors import ShifuError
@@ -19,7 +20,6 @@ COLOR_ICON, OUTLINE_ICON, CHINESE_FILE = "color.png", "outline.png", "zh-tw.json
 MAX_NAME = 30
 MAX_COMPANY = 32
 
-_GUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 _VERSION = re.compile(r"(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*)){2}")
 _SCHEMAS = "https://developer.microsoft.com/json-schemas/teams/"
 EN, ZH = Language.ENGLISH, Language.CHINESE
@@ -218,7 +218,7 @@ def _schema(options: ManifestOptions, file: str) -> str:
 
 
 def _check(options: ManifestOptions) -> None:
-    if not _GUID.fullmatch(options.app_id.lower()):
+    if not is_guid(options.app_id.lower()):
         raise ManifestInvalid(
             "The app id is that of the app registration in Entra (SHIFU_TEAMS__APP_ID); for example "
             "--app-id 11111111-2222-3333-4444-555555555555"

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.chat.inert import BREAK, inert_markdown
-
-Json = dict[str, Any]
+from adapters.teams.json_values import Json
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")

@@ -13,6 +13,8 @@ from adapters.chat.directory_cache import DirectoryCache
 from adapters.teams.directory import TeamsDirectory
 from adapters.teams.failures import what_failed
 from adapters.teams.graph import Graph, GraphFailure, quoted
+from adapters.teams.json_values import mapping, sequence, text_in
+from adapters.teams.manifest import NOTIFICATIONS_PATH
 from bot.errors import StateUnavailable, TryLater
 from bot.schedules import Schedule
 from bot.worker import Job
@@ -87,7 +89,7 @@ class Subscriptions:
         found = await self._cache.find(list(dict.fromkeys(key for key, _ in keyed)))
         genuine = []
         for key, one in keyed:
-            secret, repeated = found.texts.get(key, ""), _text(one.get("clientState"))
+            secret, repeated = found.texts.get(key, ""), text_in(one, "clientState")
             if secret and hmac.compare_digest(secret.encode(), repeated.encode("utf-8", "replace")):
                 genuine.append(one)
         return genuine
@@ -97,21 +99,21 @@ class Subscriptions:
         known = [
             one
             async for one in graph.pages("subscriptions")
-            if _text(one.get("notificationUrl")) == self._url
-            and _text(one.get("resource")).strip("/") == resource
+            if text_in(one, "notificationUrl") == self._url
+            and text_in(one, "resource").strip("/") == resource
             and _end_of(one) > now
         ]
         secret, is_new = await self._secret(graph.tenant_id, resource)
         if is_new:
             # They repeat a secret that nobody knows any more.
             for one in known:
-                await graph.delete(f"subscriptions/{quoted(_text(one.get('id')))}")
+                await graph.delete(f"subscriptions/{quoted(text_in(one, 'id'))}")
             known = []
         if not known:
             await graph.post("subscriptions", self._asked(resource, secret))
             log.info("graph.subscribed", resource=resource)
         elif all(_end_of(one) - now < _RENEWED_WITH for one in known):
-            path = f"subscriptions/{quoted(_text(known[0].get('id')))}"
+            path = f"subscriptions/{quoted(text_in(known[0], 'id'))}"
             await graph.patch(path, {"expirationDateTime": self._end()})
 
     async def _secret(self, tenant_id: str, resource: str) -> tuple[str, bool]:
@@ -175,7 +177,7 @@ class NotificationRoutes:
         self._directory = directory
         self._lapsed = lapsed
 
-    def mount(self, app: web.Application, path: str = "/teams/notifications") -> None:
+    def mount(self, app: web.Application, path: str = NOTIFICATIONS_PATH) -> None:
         app.router.add_post(path, self.take)
 
     async def take(self, request: web.Request) -> web.Response:
@@ -187,10 +189,8 @@ class NotificationRoutes:
             body = await request.json()
         except ValueError:
             return web.Response(status=400)
-        listed = body.get("value") if isinstance(body, Mapping) else None
-        told = (
-            [one for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
-        )
+        listed = sequence(mapping(body).get("value"))
+        told = [one for one in listed if isinstance(one, Mapping)]
         try:
             genuine = await self._subscriptions.are_genuine(told)
             for one in genuine:
@@ -204,7 +204,7 @@ class NotificationRoutes:
 
     async def _take(self, told: Mapping[str, Any]) -> None:
         tenant_id, kind = _tenant_of(told), _kind_of(told)
-        match _text(told.get("lifecycleEvent")):
+        match text_in(told, "lifecycleEvent"):
             case "":
                 id = _id_of(told)
                 if kind == "users" and id:
@@ -224,29 +224,24 @@ def _is_lasting(failure: GraphFailure) -> bool:
 def _end_of(subscription: Mapping[str, Any]) -> datetime:
     """That of one which does not say it is long past."""
     try:
-        end = datetime.fromisoformat(_text(subscription.get("expirationDateTime")))
+        end = datetime.fromisoformat(text_in(subscription, "expirationDateTime"))
     except ValueError:
         return datetime.min.replace(tzinfo=UTC)
     return end if end.tzinfo else end.replace(tzinfo=UTC)
 
 
 def _tenant_of(told: Mapping[str, Any]) -> str:
-    return _text(told.get("tenantId")).lower()
+    return text_in(told, "tenantId").lower()
 
 
 def _kind_of(told: Mapping[str, Any]) -> str:
-    return _text(told.get("resource")).strip("/").partition("/")[0].lower()
+    return text_in(told, "resource").strip("/").partition("/")[0].lower()
 
 
 def _id_of(told: Mapping[str, Any]) -> str:
-    data = told.get("resourceData")
-    id = _text(data.get("id")) if isinstance(data, Mapping) else ""
-    return id or _text(told.get("resource")).strip("/").partition("/")[2]
+    id = text_in(mapping(told.get("resourceData")), "id")
+    return id or text_in(told, "resource").strip("/").partition("/")[2]
 
 
 def _key(tenant_id: str, resource: str) -> str:
     return f"subscription:{tenant_id}/{resource}"
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""

@@ -7,11 +7,11 @@ from urllib.parse import quote, urlencode
 
 import aiohttp
 
-from adapters.teams.credentials import BOT_SCOPE, Tokens
+from adapters.teams.credentials import Tokens
 from adapters.teams.failures import TeamsFailure
 from adapters.teams.hosts import KnownHosts
 from adapters.teams.ids import with_thread
-from adapters.teams.origin import Origin
+from adapters.teams.json_values import mapping, text_in
 from adapters.teams.outbox_wire import OutboxWire
 from adapters.teams.pace import ROSTERS, SENDS, Pace, TooFast
 from adapters.teams.places import Place
@@ -48,12 +48,6 @@ class TeamsAddress:
         return with_thread(self.conversation, self.thread)
 
     @classmethod
-    def of_origin(cls, origin: Origin) -> Self:
-        return cls(
-            origin.service_url, origin.conversation, origin.thread, origin.tenant_id, origin.bot_id
-        )
-
-    @classmethod
     def of_place(cls, place: Place, thread: str = "") -> Self:
         return cls(place.service_url, place.conversation, thread, place.tenant_id, place.bot_id)
 
@@ -76,7 +70,7 @@ class TeamsOutbox:
         tokens: Tokens | None,
         hosts: KnownHosts,
         *,
-        scope: str = BOT_SCOPE,
+        scope: str,
         patience_s: float = _PATIENCE_S,
     ) -> None:
         self._wire = OutboxWire(http, tokens, hosts, scope=scope, patience_s=patience_s)
@@ -104,18 +98,11 @@ class TeamsOutbox:
         activity_id: str,
         activity: Mapping[str, Any],
         *,
-        is_targeted: bool = False,
         is_patient: bool = True,
     ) -> None:
         body = {**_addressed(to, activity), "id": activity_id}
-        path = f"/activities/{_quoted(activity_id)}{_query(is_targeted)}"
+        path = f"/activities/{_quoted(activity_id)}"
         await self._send("PUT", to, path, body, is_patient=is_patient)
-
-    async def delete(
-        self, to: TeamsAddress, activity_id: str, *, is_targeted: bool = False
-    ) -> None:
-        path = f"/activities/{_quoted(activity_id)}{_query(is_targeted)}"
-        await self._send("DELETE", to, path, None)
 
     async def send_targeted(self, to: TeamsAddress, user: str, activity: Mapping[str, Any]) -> str:
         """
@@ -125,7 +112,7 @@ class TeamsOutbox:
             user: `29:…`
         """
         body = {**_addressed(to, activity), "recipient": {"id": user}}
-        return _id(await self._send("POST", to, f"/activities{_query(True)}", body))
+        return _id(await self._send("POST", to, "/activities?isTargetedActivity=true", body))
 
     async def open_direct(self, service_url: str, tenant_id: str, bot_id: str, member: str) -> str:
         """
@@ -186,8 +173,7 @@ class TeamsOutbox:
         told = await self._wire.call(
             "GET", self._wire.url(service_url, f"/v3/teams/{_quoted(team)}")
         )
-        group = told.get("aadGroupId") if isinstance(told, Mapping) else None
-        return group.lower() if isinstance(group, str) else ""
+        return text_in(mapping(told), "aadGroupId").lower()
 
     async def channels(self, service_url: str, team: str) -> list[Mapping[str, Any]]:
         """
@@ -197,7 +183,7 @@ class TeamsOutbox:
         await self._turn(self._rosters, team)
         url = self._wire.url(service_url, f"/v3/teams/{_quoted(team)}/conversations")
         told = await self._wire.call("GET", url)
-        found = told.get("conversations") if isinstance(told, Mapping) else None
+        found = mapping(told).get("conversations")
         if not isinstance(found, list):
             raise TeamsFailure(200, "NoChannels")
         return [channel for channel in found if isinstance(channel, Mapping)]
@@ -207,7 +193,7 @@ class TeamsOutbox:
         method: str,
         to: TeamsAddress,
         path: str,
-        body: Mapping[str, Any] | None,
+        body: Mapping[str, Any],
         *,
         is_patient: bool = True,
     ) -> Any:
@@ -242,10 +228,5 @@ def _quoted(id: str) -> str:
     return quote(id, safe="")
 
 
-def _query(is_targeted: bool) -> str:
-    return "?isTargetedActivity=true" if is_targeted else ""
-
-
 def _id(told: Any) -> str:
-    id = told.get("id") if isinstance(told, Mapping) else None
-    return id if isinstance(id, str) else ""
+    return text_in(mapping(told), "id")

@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, cast
 
+from adapters.teams.json_values import Json
 from bot.messages import UserRef
 from bot.redis_client import RedisClient, answered, run_script
 from bot.versioned_json import VersionedJson
 
-Json = dict[str, Any]
 T = TypeVar("T")
 
 TTL_S = 86_400

@@ -11,6 +11,9 @@ from bot.versioned_json import VersionedJson
 
 T = TypeVar("T")
 
+PERSONAL, GROUP_CHAT, CHANNEL = "personal", "groupChat", "channel"
+"""Kinds of conversations, as Teams names them."""
+
 TTL_S = 90 * 86_400
 """Counted from the last activity there."""
 

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from adapters.teams.files import posted_ids
 from adapters.teams.graph import Graph, quoted
 from adapters.teams.graph_messages import channel_path, files_of, message_path
-from adapters.teams.graph_wire import GraphFailure, Json
+from adapters.teams.graph_wire import GraphFailure
 from adapters.teams.hosts import KnownHosts
+from adapters.teams.json_values import Json, mapping, sequence
 from adapters.teams.places import Place
 from adapters.teams.sharepoint_permissions import SharePointRules, grants_of
 from bot.audience import Audience
@@ -148,14 +149,13 @@ def _grantees(
 ) -> Iterable[tuple[str, str]]:
     """Kind and id of each whom a permission that *counts* names; links are for whoever has them."""
     for permission in permissions:
-        named = permission.get("grantedToV2")
-        if not isinstance(named, Mapping) or permission.get("link") or not counts(permission):
+        named = mapping(permission.get("grantedToV2"))
+        if permission.get("link") or not counts(permission):
             continue
         # Of one and the same the account may be told, and the site's entry for it.
         kind = next((k for k in ("user", "group", "siteGroup", "siteUser") if named.get(k)), "")
-        identity = named.get(kind)
-        if isinstance(identity, Mapping) and identity.get("id"):
-            yield kind, str(identity["id"]).lower()
+        if id := mapping(named.get(kind)).get("id"):
+            yield kind, str(id).lower()
 
 
 def _reads(permission: Json) -> bool:
@@ -169,8 +169,7 @@ def _may_read(permission: Json) -> bool:
 
 
 def _roles(permission: Json) -> frozenset[str]:
-    roles = permission.get("roles")
-    return frozenset(str(role).lower() for role in (roles if isinstance(roles, list) else ()))
+    return frozenset(str(role).lower() for role in sequence(permission.get("roles")))
 
 
 def _described(known: Attachment, item: Json) -> Attachment:
@@ -184,8 +183,7 @@ def _described(known: Attachment, item: Json) -> Attachment:
 
 
 def _drive(item: Json) -> str:
-    parent = item.get("parentReference")
-    return str(parent.get("driveId") or "") if isinstance(parent, Mapping) else ""
+    return str(mapping(item.get("parentReference")).get("driveId") or "")
 
 
 def _path(item: Json) -> str:

@@ -3,17 +3,20 @@
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import structlog
 
 from adapters.teams.failures import TeamsFailure, wait_s, what_failed
+from adapters.teams.json_values import Json
 from adapters.teams.outbox import TeamsAddress, TeamsOutbox
 from adapters.teams.render import Rendered
 from adapters.teams.streams import REFUSED
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 UPDATE_INTERVAL_S = 1.5
 
@@ -52,13 +55,7 @@ class Posts:
         Returns:
             The message's id; empty where Teams does not tell it.
         """
-        try:
-            return await self._outbox.send(to, shown.activity)
-        except TeamsFailure as error:
-            if error.status not in REFUSED or shown.activity == shown.plain:
-                raise
-            note_refused(error)
-            return await self._outbox.send(to, shown.plain)
+        return await _first_taken(shown, lambda activity: self._outbox.send(to, activity))
 
     async def show_meanwhile(self, to: TeamsAddress, id: str, shown: Rendered) -> None:
         """Change the message if it is time for that; else something later will."""
@@ -83,21 +80,12 @@ class Posts:
         if wait:
             await asyncio.sleep(min(wait, _MAX_WAIT_S))
         try:
-            await self._change(to, id, shown)
+            await _first_taken(shown, lambda activity: self._outbox.update(to, id, activity))
         except TeamsFailure as error:
             if error.status != 404:
                 raise
             log.info("teams.message_gone", error=what_failed(error))
         self._shown(to, id)
-
-    async def _change(self, to: TeamsAddress, id: str, shown: Rendered) -> None:
-        try:
-            await self._outbox.update(to, id, shown.activity)
-        except TeamsFailure as error:
-            if error.status not in REFUSED or shown.activity == shown.plain:
-                raise
-            note_refused(error)
-            await self._outbox.update(to, id, shown.plain)
 
     def _pace(self, to: TeamsAddress, id: str) -> _Pace:
         """Of a message that somebody else posted: nobody knows when, so it may be changed."""
@@ -111,6 +99,18 @@ class Posts:
         if len(self._paces) > _MAX_KNOWN:
             self._paces.popitem(last=False)
         return pace
+
+
+async def _first_taken(shown: Rendered, send: Callable[[Json], Awaitable[T]]) -> T:
+    *richer, last = shown.versions
+    for activity in richer:
+        try:
+            return await send(activity)
+        except TeamsFailure as error:
+            if error.status not in REFUSED:
+                raise
+            note_refused(error)
+    return await send(last)
 
 
 def note_refused(error: TeamsFailure) -> None:

@@ -20,8 +20,9 @@ from adapters.teams.facts import (
 )
 from adapters.teams.failures import TEAMS_FAILURES, TeamsFailure, what_failed
 from adapters.teams.graph import Graph, GraphCall, GraphFailure, quoted
+from adapters.teams.json_values import mapping
 from adapters.teams.outbox import TeamsAddress, TeamsOutbox
-from adapters.teams.places import Place
+from adapters.teams.places import CHANNEL, Place
 from bot.errors import DirectoryUnavailable
 
 log = structlog.get_logger()
@@ -74,7 +75,7 @@ class TeamsReads:
         """None for a place where the bot is not, or of which nobody says who reads it."""
         if not place.kind:
             return None
-        if place.kind != "channel":
+        if place.kind != CHANNEL:
             return await self._with_roster(place, place.kind, place.conversation)
         type = await self._channel_type(place)
         team = place.team or place.conversation
@@ -100,7 +101,7 @@ class TeamsReads:
     async def channel_members(self, channel: IndexedChannel) -> list[str] | None:
         """Ids of `UserRef`; None where the app may not know."""
         place = Place(
-            "", channel.tenant_id, channel.channel, "channel", "", team_group=channel.team_group
+            "", channel.tenant_id, channel.channel, CHANNEL, "", team_group=channel.team_group
         )
         return await self._all_members(place)
 
@@ -143,7 +144,7 @@ class TeamsReads:
             ids = await self._groups(graph, id, groups)
         except DirectoryUnavailable as error:
             return error
-        names = named_groups_in(named.get("value")) if isinstance(named, Mapping) else {}
+        names = named_groups_in(mapping(named).get("value"))
         shown = sorted({name for id, name in names.items() if name and id in ids})
         return replace(account, groups=tuple(sorted(ids)), group_names=tuple(shown))
 

@@ -15,20 +15,14 @@ _ITEMS_PER_SCAN = 1000
 
 # Sent twice because a reply was lost, it finds its own turn, and says so.
 _TURN = """
-local turn, drops, drive = tonumber(ARGV[2]), tonumber(ARGV[4]), ARGV[5]
+local turn, drops = tonumber(ARGV[2]), tonumber(ARGV[4])
 local before = tonumber(redis.call('HGET', KEYS[2], 'turn') or '0')
 if before == turn and redis.call('HGET', KEYS[2], 'by') == ARGV[3] then return 1 end
 if before ~= turn - 1 then return 0 end
-for n = 6, 5 + drops do redis.call('HDEL', KEYS[1], ARGV[n]) end
-for n = 6 + drops, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[n], ARGV[n + 1]) end
+for n = 5, 4 + drops do redis.call('HDEL', KEYS[1], ARGV[n]) end
+for n = 5 + drops, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[n], ARGV[n + 1]) end
 redis.call('HSET', KEYS[2], 'turn', turn, 'by', ARGV[3], 'state', ARGV[1])
-redis.call('SADD', KEYS[3], drive)
 return 1
-"""
-
-_FORGET = """
-redis.call('DEL', KEYS[1], KEYS[2])
-redis.call('SREM', KEYS[3], ARGV[1])
 """
 
 
@@ -44,7 +38,6 @@ class RedisDriveLedger:
         self._redis = redis
         self._timeout_s = timeout_s
         self._prefix = f"shifu:{{{tenant}:sharepoint}}:"
-        self._drives = f"{self._prefix}drives"
 
     async def state(self, drive: str) -> DriveState | None:
         text = await self._ask(self._redis.hget(self._of(drive)[1], "state"))
@@ -77,22 +70,18 @@ class RedisDriveLedger:
         dropped = list(drop)
         pairs = [part for item in put for part in (item.id, _encoded(item))]
         by = uuid4().hex
-        args = (_json.encode(asdict(state)), state.turn, by, len(dropped), drive)
-        keys = [*self._of(drive), self._drives]
-        return bool(await self._run(_TURN, keys, *args, *dropped, *pairs))
+        args = (_json.encode(asdict(state)), state.turn, by, len(dropped))
+        written = await run_script(
+            self._redis, _TURN, self._of(drive), *args, *dropped, *pairs, timeout_s=self._timeout_s
+        )
+        return bool(written)
 
     async def forget(self, drive: str) -> None:
-        await self._run(_FORGET, [*self._of(drive), self._drives], drive)
-
-    async def drives(self) -> list[str]:
-        return sorted(map(str, await self._ask(self._redis.smembers(self._drives))))
+        await self._ask(self._redis.delete(*self._of(drive)))
 
     def _of(self, drive: str) -> list[str]:
         """The library's items, and how far we are."""
         return [f"{self._prefix}{name}:{drive}" for name in ("items", "state")]
-
-    async def _run(self, script: str, keys: list[str], *args: str | int) -> Any:
-        return await run_script(self._redis, script, keys, *args, timeout_s=self._timeout_s)
 
     async def _ask(self, command: Any) -> Any:
         return await answered(command, timeout_s=self._timeout_s)

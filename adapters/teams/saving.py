@@ -6,19 +6,21 @@ from typing import Any
 
 import structlog
 
-from adapters.chat.dialog_texts import (
-    NOT_ACCEPTED,
-    NOT_KEPT,
-    NOTHING_TO_SAVE,
-    SAVE_TITLE,
-    TOO_MANY_SAVED,
-)
+from adapters.chat.dialog_texts import NOT_KEPT, SAVE_TITLE, TOO_MANY_SAVED
 from adapters.teams.cards import AUDIENCES, MAX_TEXT, MAX_TITLE, review_card, save_card
 from adapters.teams.claims import Claim, Claims, Doubt, Doubtful, Verified
+from adapters.teams.dialog_texts import (
+    INSTALL,
+    INSTALL_OFFER,
+    INSTALLED,
+    OWN_WORDS,
+    REFUSALS,
+    WITHDRAWN,
+)
 from adapters.teams.elements import attachment, card, line
-from adapters.teams.incoming import Sender, language_of_locale, mapping, sender_of, text_in
+from adapters.teams.incoming import Sender, language_of_locale, sender_of
+from adapters.teams.json_values import Json, mapping, text_in
 from adapters.teams.languages import TeamsLanguages
-from adapters.teams.texts import WITHDRAWN
 from adapters.teams.verbs import AUDIENCE, SUBMISSION, TEXT, TITLE, VERB, WITHDRAW
 from bot.capture.review import ReviewQueue, Submission
 from bot.state import State
@@ -27,7 +29,6 @@ from retrieval.types import Language
 
 log = structlog.get_logger()
 
-Json = dict[str, Any]
 
 _SAVED_PER_DAY = 50
 _TITLE_CHARACTERS = 80
@@ -35,47 +36,6 @@ _TITLE_CHARACTERS = 80
 # What Teams puts into the answer to our offer to be added, and back.
 _INSTALL = "justInTimeInstall"
 _CLAIM = "messagePayload"
-
-EN, ZH = Language.ENGLISH, Language.CHINESE
-
-REFUSALS = {
-    Doubt.STRANGER: {
-        EN: "I can keep this only for members of the conversation whom I know. Nothing was saved.",
-        ZH: "只有我認得的對話成員才能儲存這則訊息，這次沒有儲存。",
-    },
-    Doubt.AUTHOR: {
-        EN: "Whoever wrote this is not a member of the conversation, as far as I can see. Nothing was saved.",
-        ZH: "就我所知，這則訊息的作者不是這個對話的成員，因此沒有儲存。",
-    },
-    Doubt.DIFFERENT: {
-        EN: "This message reads differently in Teams by now. Nothing was saved; please open it again and retry.",
-        ZH: "這則訊息目前在 Teams 上的內容不一樣了，因此沒有儲存，請重新開啟訊息後再試一次。",
-    },
-    Doubt.GONE: {
-        EN: "I cannot find this message in Teams any more. Nothing was saved.",
-        ZH: "我在 Teams 上找不到這則訊息了，因此沒有儲存。",
-    },
-    Doubt.NOT_A_PERSON: {
-        EN: "I keep only what people write, not what bots and apps do. Nothing was saved.",
-        ZH: "我只收錄人寫的內容，不收錄機器人或應用程式的訊息，因此沒有儲存。",
-    },
-    Doubt.NO_TEXT: NOTHING_TO_SAVE,
-    Doubt.UNSURE: NOT_ACCEPTED,
-}
-INSTALL_OFFER = {
-    EN: "I am not in this conversation, so I cannot tell who reads it. Add me here to save its messages; nothing is "
-    "saved before that.",
-    ZH: "我不在這個對話裡，無法得知誰讀得到。請先把我加進來，才能儲存這裡的訊息；在那之前不會儲存任何內容。",
-}
-INSTALL = {EN: "Add Shifu here", ZH: "把 Shifu 加進來"}
-INSTALLED = {
-    EN: "I am being added. Please choose “Save to knowledge” again in a moment.",
-    ZH: "正在把我加進來，請稍候再選一次「存成知識」。",
-}
-OWN_WORDS = {
-    EN: "I may not read the original here, so this counts as your own words, and nobody else is named as its author.",
-    ZH: "我在這裡無法讀取原始訊息，因此會當成你自己的話，不會標示其他人為作者。",
-}
 
 
 class Saving:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from adapters.teams.drive_ledger import DriveItem
+from adapters.teams.json_values import mapping, text_in
 from adapters.teams.sharepoint_permissions import person
 from retrieval.ingest.convert import CONVERSION_VERSION
 
@@ -24,13 +25,13 @@ def item_of(raw: Mapping[str, Any], *, tenant_id: str, scan: int) -> DriveItem |
     is_root = isinstance(raw.get("root"), Mapping)
     is_folder = is_root or any(isinstance(raw.get(kind), Mapping) for kind in ("folder", "package"))
     is_file = isinstance(raw.get("file"), Mapping)
-    parent = _text(_mapping(raw.get("parentReference")).get("id"))
-    id, name = _text(raw.get("id")), _text(raw.get("name"))
+    parent = text_in(mapping(raw.get("parentReference")), "id")
+    id, name = text_in(raw, "id"), text_in(raw, "name")
     is_gone = "deleted" in raw or "remoteItem" in raw or not id
     if is_gone or not (is_folder or is_file) or not (is_root or (parent and name)):
         return None
     size = raw.get("size")
-    creator = person(tenant_id, _mapping(raw.get("createdBy")).get("user"))
+    creator = person(tenant_id, mapping(raw.get("createdBy")).get("user"))
     return DriveItem(
         id=id,
         parent="" if is_root else parent,
@@ -38,9 +39,9 @@ def item_of(raw: Mapping[str, Any], *, tenant_id: str, scan: int) -> DriveItem |
         is_folder=is_folder,
         size_bytes=size if isinstance(size, int) else 0,
         # Changes more often than the content, but the tag of that is not told together with changes.
-        tag=_text(raw.get("eTag")),
-        link=_text(raw.get("webUrl")),
-        modified_at=_text(raw.get("lastModifiedDateTime")),
+        tag=text_in(raw, "eTag"),
+        link=text_in(raw, "webUrl"),
+        modified_at=text_in(raw, "lastModifiedDateTime"),
         owner=creator.account if creator else "",
         problem="SharePoint has found malware in it; remove it" if "malware" in raw else "",
         shared=_digest(raw.get("shared")) if is_folder and not is_root else "",
@@ -110,11 +111,3 @@ def _digest(value: object) -> str:
     if value is None:
         return ""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""

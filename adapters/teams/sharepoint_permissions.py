@@ -1,7 +1,6 @@
 """What SharePoint's permissions on a file grant in our terms: whoever is not told apart for sure is nobody. Pure."""
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,9 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from adapters.teams.ids import TeamsPerson, entra_group_principal
+from adapters.teams.json_values import is_guid, mapping, sequence, text_in
 from retrieval.access import Principal, tenant_principal, user_principal
-
-_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 # Others, such as `sp.limited access`, let somebody walk through a folder without reading what is in it.
 _READING = frozenset({"read", "write", "owner", "sp.full control"})
@@ -99,14 +97,10 @@ def grants_of(
     return Grants(frozenset(principals), dict(left_out), min(ends, default=0.0))
 
 
-def is_guid(text: object) -> bool:
-    return isinstance(text, str) and _GUID.fullmatch(text.lower()) is not None
-
-
 def person(tenant_id: str, identity: object) -> TeamsPerson | None:
     """From Graph's `user` facet, whose id is that of the account in Entra, for guests of the one here."""
-    id = _mapping(identity).get("id")
-    return TeamsPerson(tenant_id.lower(), str(id).lower()) if is_guid(id) else None
+    id = text_in(mapping(identity), "id").lower()
+    return TeamsPerson(tenant_id.lower(), id) if is_guid(id) else None
 
 
 def _one(
@@ -118,13 +112,12 @@ def _one(
     link = permission.get("link")
     if link is None:
         return _identities([permission.get("grantedToV2")], rules)
-    link = _mapping(link)
+    link = mapping(link)
     if link.get("type") not in _READING_LINKS or permission.get("hasPassword") is True:
         return set(), Counter({OTHER_LINKS: 1})
     match link.get("scope"):
         case "users":
-            listed = permission.get("grantedToIdentitiesV2")
-            return _identities(listed if isinstance(listed, list) else [], rules)
+            return _identities(sequence(permission.get("grantedToIdentitiesV2")), rules)
         case "organization":
             return _employees(rules, is_on=rules.organization_links, kind=ORGANISATION_LINKS)
         case "anonymous":
@@ -138,7 +131,7 @@ def _identities(
     principals: set[Principal] = set()
     left_out: Counter[str] = Counter()
     for identity in identities:
-        granted, missing = _identity(_mapping(identity), rules)
+        granted, missing = _identity(mapping(identity), rules)
         principals |= granted
         left_out += missing
     return principals, left_out
@@ -150,13 +143,13 @@ def _identity(
     if identity.get("application") or identity.get("device"):
         # Nobody who reads, and so nobody who is left out.
         return set(), Counter()
-    login = str(_mapping(identity.get("siteUser")).get("loginName") or "").lower()
+    login = str(mapping(identity.get("siteUser")).get("loginName") or "").lower()
     if login.startswith((_ALL_EMPLOYEES, _ALL_VISITORS)):
         is_ours = login in (_ALL_EMPLOYEES + rules.tenant_id.lower(), _ALL_VISITORS)
         return _employees(rules, is_on=rules.everyone and is_ours, kind=EVERYONE)
-    if site_group := _mapping(identity.get("siteGroup")):
+    if site_group := mapping(identity.get("siteGroup")):
         return _site_group(site_group, rules)
-    group, user = _mapping(identity.get("group")), _mapping(identity.get("user"))
+    group, user = mapping(identity.get("group")), mapping(identity.get("user"))
     if group and not user:
         return _group(str(group.get("id") or "").lower(), login, rules)
     somebody = person(rules.tenant_id, user)
@@ -199,7 +192,3 @@ def _expiry(text: object) -> float | None:
         return 0.0 if moment.year == 1 else moment.timestamp()
     except (ValueError, OverflowError):
         return None
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

@@ -8,7 +8,7 @@ import structlog
 
 from adapters.teams.connector import SharePointAway, SharePointConnector
 from adapters.teams.drive_ledger import DriveLedger
-from adapters.teams.drive_mirror import PACE, DriveMirror, Pace, SyncedElsewhere
+from adapters.teams.drive_mirror import INTERVALS, DriveMirror, Intervals, SyncedElsewhere
 from adapters.teams.drive_permissions import is_refusal
 from adapters.teams.graph import Graph, GraphFailure
 from adapters.teams.libraries import PREFIX, Library, SharePointName, libraries_of
@@ -89,7 +89,7 @@ class SharePointSync:
         self._clock = clock
 
     async def sync(
-        self, source: SharePointSource, *, on_progress: OnProgress, pace: Pace = PACE
+        self, source: SharePointSource, *, on_progress: OnProgress, intervals: Intervals = INTERVALS
     ) -> list[SyncReport]:
         """
         One report for each library. What one of them lacks does not keep the others.
@@ -106,7 +106,7 @@ class SharePointSync:
         failures: list[IngestError] = []
         for library in libraries:
             try:
-                report, away = await self._sync_library(source, library, on_progress, pace)
+                report, away = await self._sync_library(source, library, on_progress, intervals)
             except (SharePointAway, SyncedElsewhere) as error:
                 failures.append(error)
                 continue
@@ -156,14 +156,18 @@ class SharePointSync:
         return libraries
 
     async def _sync_library(
-        self, source: SharePointSource, library: Library, on_progress: OnProgress, pace: Pace
+        self,
+        source: SharePointSource,
+        library: Library,
+        on_progress: OnProgress,
+        intervals: Intervals,
     ) -> tuple[SyncReport, SharePointAway | None]:
         mirror = DriveMirror(
             self._graph,
             self._ledger,
             library.drive,
             source.rules(self._tenant, self._tenant_id),
-            pace=pace,
+            intervals=intervals,
             clock=self._clock,
         )
         rights = StoreRights(self._store, library, level=source.level)

@@ -13,18 +13,18 @@ from adapters.chat.dialog_texts import (
 )
 from adapters.chat.origins import Origins
 from adapters.teams.asking import TeamsAsking
-from adapters.teams.failures import TEAMS_FAILURES, TeamsFailure, what_failed
-from adapters.teams.ids import TeamsConversationId
-from adapters.teams.incoming import PERSONAL, Sender
-from adapters.teams.invoke_texts import (
+from adapters.teams.dialog_texts import (
     ASKED_BY,
     CANNOT_POST_HERE,
     CANNOT_WRITE_TO_YOU,
     SHARE_UNDER_WAY,
 )
+from adapters.teams.failures import TEAMS_FAILURES, TeamsFailure, what_failed
+from adapters.teams.ids import TeamsConversationId
+from adapters.teams.incoming import Sender
 from adapters.teams.origin import Origin
 from adapters.teams.outbox import TeamsAddress, TeamsOutbox
-from adapters.teams.places import Place, Places
+from adapters.teams.places import PERSONAL, Place, Places
 from bot.audience import Audience
 from bot.given_answers import GivenAnswers, SharePreview
 from bot.messages import ConversationKind

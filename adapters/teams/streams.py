@@ -10,9 +10,11 @@ from typing import Any
 
 import structlog
 
-from adapters.teams.failures import TEAMS_FAILURES, TeamsFailure, what_failed
+from adapters.teams.failures import TEAMS_FAILURES, TeamsFailure, is_final, what_failed
+from adapters.teams.json_values import Json
 from adapters.teams.outbox import TeamsAddress, TeamsOutbox
-from adapters.teams.render import Json, Rendered
+from adapters.teams.places import PERSONAL
+from adapters.teams.render import Rendered
 
 log = structlog.get_logger()
 
@@ -26,7 +28,7 @@ LASTS_S = 110.0
 """Teams ends a stream after two minutes; ended before that, nothing of it is lost."""
 
 REFUSED = frozenset({400, 413})
-"""Teams does not take the message as it is; perhaps it takes its text."""
+"""Teams does not take the message as it is; perhaps it takes less of it."""
 
 _STATUS = "informative"
 _NOT_ALLOWED = "ContentStreamNotAllowed"
@@ -110,9 +112,10 @@ class Streams:
         try:
             id = await self._outbox.send(to, piece, is_patient=False)
         except TeamsFailure as error:
-            if error.code != _NOT_ALLOWED and error.status not in (400, 429):
+            if not 400 <= error.status < 500 or error.status in (401, 404, 408):
                 raise
-            if error.message.strip(". ").lower() == "content stream is not allowed":
+            is_off = error.message.strip(". ").lower() == "content stream is not allowed"
+            if is_off or error.status == 405:
                 # Not for this person or this bot, whatever else is asked.
                 self._without[to.conversation] = self._clock() + _WITHOUT_S
             log.info("teams.not_streamed", error=what_failed(error))
@@ -189,7 +192,8 @@ class Streams:
         """
         Let the message read *shown* for good, with all that belongs to it.
 
-        Afterwards nobody writes in it bit by bit any more, whatever went wrong.
+        Afterwards nobody writes in it bit by bit any more, whatever went wrong. A stream ends as text: a
+        card is to take its place then, which is `NOT_HERE`.
 
         Raises:
             Exception: One of `TEAMS_FAILURES` when Teams is away.
@@ -200,16 +204,17 @@ class Streams:
         if stream is not None:
             async with stream.writing:
                 await self._pause(stream)
-        for activity in (shown.activity, shown.plain):
+        versions = shown.versions if shown.card is None else (_text_of(shown, stream),)
+        for activity in versions:
             try:
                 await self._outbox.send(to, _end(to, activity, id))
                 self._note_over(to, id)
-                return Shown.YES
+                return Shown.YES if shown.card is None else Shown.NOT_HERE
             except TeamsFailure as error:
                 log.info("teams.stream_not_finished", error=what_failed(error))
                 if error.status in REFUSED:
                     continue
-                if error.code != _NOT_ALLOWED and error.status != 404:
+                if not is_final(error):
                     raise
                 if _is_cancelled(error):
                     return self._stop(to, id)
@@ -223,9 +228,8 @@ class Streams:
         """As an ordinary message with what is there so far, which is changed in whole from now on."""
         self._open.pop((to.conversation, id), None)
         await self._pause(stream)
-        so_far = {"type": "message", "textFormat": "markdown", "text": stream.sent or stream.status}
         try:
-            await self._outbox.send(to, _end(to, so_far, id))
+            await self._outbox.send(to, _end(to, _message(stream.sent or stream.status), id))
         except TEAMS_FAILURES as error:
             # Teams ends it by itself; until then it can perhaps not be changed.
             log.info("teams.stream_not_ended", error=what_failed(error))
@@ -275,6 +279,18 @@ def _piece(to: TeamsAddress, kind: str, text: str, *, sequence: int, id: str = "
     return {"type": "typing", "text": text, "entities": [info], "conversation": _personal(to)}
 
 
+def _text_of(shown: Rendered, stream: _Stream | None) -> Json:
+    """What of a card a text may show that goes on from what was streamed."""
+    sent = stream.sent if stream else ""
+    if shown.text.strip() and shown.text.startswith(sent):
+        return _message(shown.text)
+    return _message(sent or (stream.status if stream else "…"))
+
+
+def _message(text: str) -> Json:
+    return {"type": "message", "textFormat": "markdown", "text": text}
+
+
 def _end(to: TeamsAddress, activity: Json, id: str) -> Json:
     info = {"type": "streaminfo", "streamType": "final", "streamId": id}
     entities = [*activity.get("entities", ()), info]
@@ -283,4 +299,4 @@ def _end(to: TeamsAddress, activity: Json, id: str) -> Json:
 
 def _personal(to: TeamsAddress) -> Json:
     # Teams knows what it is; its Playground takes our word, and streams nowhere else.
-    return {"id": to.full_id, "conversationType": "personal"}
+    return {"id": to.full_id, "conversationType": PERSONAL}

@@ -10,11 +10,12 @@ import structlog
 
 from adapters.chat.origins import Origins
 from adapters.teams.failures import what_failed
-from adapters.teams.files import FILE_HOSTS, Uploads, is_image, posted, posted_ids
+from adapters.teams.files import Uploads, is_image, posted, posted_ids
 from adapters.teams.graph import Graph
 from adapters.teams.graph_messages import GraphMessage, message_of, message_path
-from adapters.teams.graph_wire import GraphFailure, Json
+from adapters.teams.graph_wire import GraphFailure
 from adapters.teams.hosts import KnownHosts
+from adapters.teams.json_values import Json
 from adapters.teams.origin import Origin
 from adapters.teams.places import Place, Places
 from adapters.teams.posted_files import PostedFiles
@@ -50,7 +51,7 @@ class TeamsSurroundings:
         places: Places,
         audience: Audience,
         *,
-        file_hosts: Sequence[str] = FILE_HOSTS,
+        file_hosts: Sequence[str],
     ) -> None:
         hosts = KnownHosts(file_hosts)
         self._uploads = Uploads(http, hosts)

@@ -8,11 +8,12 @@ import structlog
 
 from adapters.chat.once import Posted
 from adapters.teams import verbs
-from adapters.teams.failures import TeamsFailure, what_failed
+from adapters.teams.failures import TeamsFailure, is_final, what_failed
 from adapters.teams.ids import TeamsConversationId, TeamsPerson
+from adapters.teams.json_values import Json
 from adapters.teams.outbox import TeamsAddress, TeamsOutbox
-from adapters.teams.personal_cards import Json, PersonalCard, PersonalCards
-from adapters.teams.places import Place, Places
+from adapters.teams.personal_cards import PersonalCard, PersonalCards
+from adapters.teams.places import PERSONAL, Place, Places
 from adapters.teams.posts import Posts, note_refused
 from adapters.teams.render import Rendered
 from adapters.teams.streams import REFUSED
@@ -23,7 +24,6 @@ TARGETED, CARD, DIRECT, NOWHERE = "targeted:", "card:", "direct:", "nowhere:"
 """How a private reply was said; what follows is the id of a message that holds it alone."""
 
 _WITHOUT_S = 3_600.0
-_PASSING = frozenset({401, 408, 412, 429})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,29 +100,26 @@ class Whispers:
         """None where Teams does not do that."""
         if self._clock() < self._without.get(to.tenant_id, 0.0):
             return None
-        try:
-            id = await self._outbox.send_targeted(to, user, shown.activity)
+        refused: TeamsFailure | None = None
+        for activity in shown.versions:
+            try:
+                id = await self._outbox.send_targeted(to, user, activity)
+            except TeamsFailure as error:
+                if not is_final(error):
+                    raise
+                log.info("teams.not_targeted", error=what_failed(error))
+                if error.status not in REFUSED:
+                    return None
+                refused = error
+                continue
+            if refused:
+                note_refused(refused)
             self._with.add(to.tenant_id)
             return id
-        except TeamsFailure as error:
-            if not _is_final(error):
-                raise
-            if error.status not in REFUSED:
-                log.info("teams.not_targeted", error=what_failed(error))
-                return None
-            refused = error
-        try:
-            id = await self._outbox.send_targeted(to, user, shown.plain)
-        except TeamsFailure as error:
-            if not _is_final(error):
-                raise
-            # Text alone is not to blame: the tenant does not have it.
-            log.info("teams.not_targeted", error=what_failed(error))
-            self._without[to.tenant_id] = self._clock() + _WITHOUT_S
-            self._with.discard(to.tenant_id)
-            return None
-        note_refused(refused)
-        return id
+        # Text alone is not to blame: the tenant does not have it.
+        self._without[to.tenant_id] = self._clock() + _WITHOUT_S
+        self._with.discard(to.tenant_id)
+        return None
 
     async def _refreshed(self, to: TeamsAddress, user: str, beside: Beside) -> bool:
         """The shared message as it is, but that its card asks us once more for this one person."""
@@ -134,7 +131,7 @@ class Whispers:
         try:
             await self._outbox.update(to, beside.message, changed)
         except TeamsFailure as error:
-            if not _is_final(error):
+            if not is_final(error):
                 raise
             log.info("teams.not_refreshed", error=what_failed(error))
             await self._cards.drop(beside.event_id)
@@ -156,7 +153,7 @@ class Whispers:
                 id = await self._posts.post(TeamsAddress.of_place(place), shown)
                 return Posted(DIRECT + id, str(place.id), id)
             except TeamsFailure as error:
-                if not _is_final(error):
+                if not is_final(error):
                     raise
                 log.info("teams.not_said_directly", error=what_failed(error))
         return None
@@ -165,7 +162,7 @@ class Whispers:
         id = await self._outbox.open_direct(
             to.service_url, to.tenant_id, to.bot_id, user or person.object_id
         )
-        place = Place(to.service_url, to.tenant_id, id, "personal", to.bot_id)
+        place = Place(to.service_url, to.tenant_id, id, PERSONAL, to.bot_id)
         if user:
             await self._places.note_direct(person, place, user)
         return place
@@ -187,8 +184,3 @@ def _asking_anew(activity: Json, user: str, event_id: str) -> Json | None:
     }
     card = {**attachments[0]["content"], "refresh": refresh}
     return {**activity, "attachments": [{**attachments[0], "content": card}]}
-
-
-def _is_final(error: TeamsFailure) -> bool:
-    """It will be refused as often as it is tried."""
-    return 400 <= error.status < 500 and error.status not in _PASSING

@@ -1,5 +1,7 @@
 """The product in Microsoft's own Teams client page, as people use it."""
 
+from contextlib import suppress
+
 import pytest
 from playwright.async_api import expect
 
@@ -23,13 +25,13 @@ def _answers(model: ModelServer) -> None:
         return ANSWER
 
     # The page loses a change that comes before it has drawn what is changed.
-    model.reply, model.pause_s = reply, 0.1
+    model.reply, model.pause_s = reply, 0.05
 
 
-async def test_whoever_adds_it_is_greeted(teams: TeamsClient) -> None:
-    await teams.open("Personal Chat")
+async def test_a_chat_that_it_is_added_to_is_greeted(teams: TeamsClient) -> None:
+    await teams.open("Tape-out")
 
-    await expect(teams.shown("I answer only with what you may read").first).to_be_visible()
+    await expect(teams.shown("Mention me with a question").first).to_be_visible()
 
 
 async def test_an_answer_in_the_chat_with_it_appears_as_it_is_written(
@@ -44,7 +46,7 @@ async def test_an_answer_in_the_chat_with_it_appears_as_it_is_written(
     assert await teams.shown(HALF_DAYS).count() == 0
     await expect(teams.shown(HALF_DAYS).first).to_be_visible(timeout=WAIT_MS)
     await expect(teams.page.get_by_text("AI generated").first).to_be_visible(timeout=WAIT_MS)
-    await teams.screenshot("personal")
+    assert await teams.page.get_by_text("AI generated").count() == 1
 
 
 async def test_each_sentence_leads_to_its_source(teams: TeamsClient) -> None:
@@ -54,16 +56,16 @@ async def test_each_sentence_leads_to_its_source(teams: TeamsClient) -> None:
     await expect(marks.first).to_be_visible()
 
     assert await marks.count() >= 2
-    await expect(teams.shown(SOURCE).first).to_be_visible()
-
-
-async def test_a_button_of_the_card_is_answered(teams: TeamsClient) -> None:
-    await teams.open("Personal Chat")
-
-    await teams.page.get_by_text("Why this answer?").first.click()
-
-    await expect(teams.shown("Sources that I considered").first).to_be_visible(timeout=WAIT_MS)
-    await teams.screenshot("why")
+    source = teams.page.get_by_text(SOURCE, exact=True).last
+    # A message that is drawn anew forgets that it is pointed at.
+    for _ in range(4):
+        await teams.page.mouse.move(600, 600)
+        await marks.last.hover()
+        with suppress(AssertionError):
+            await expect(source).to_be_visible(timeout=WAIT_MS / 8)
+            break
+    await expect(source).to_be_visible()
+    await teams.screenshot("personal")
 
 
 async def test_feedback_with_a_comment_is_taken(teams: TeamsClient) -> None:
@@ -81,7 +83,12 @@ async def test_feedback_with_a_comment_is_taken(teams: TeamsClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "said"), [("help", "forget everything about you"), ("/sources", "You may read")]
+    ("word", "said"),
+    [
+        ("why", "Sources that I considered"),
+        ("help", "forget everything about you"),
+        ("/sources", "You may read"),
+    ],
 )
 async def test_commands_are_words(teams: TeamsClient, word: str, said: str) -> None:
     await teams.open("Personal Chat")
@@ -100,14 +107,28 @@ async def test_a_mention_in_a_group_chat_is_answered_for_all_in_one_message(
 
     await expect(teams.shown(HALF_DAYS).first).to_be_visible(timeout=WAIT_MS)
     await expect(teams.shown(SOURCE).first).to_be_visible(timeout=WAIT_MS)
+    await expect(teams.page.get_by_text("AI generated")).to_have_count(1, timeout=WAIT_MS)
     await teams.screenshot("group")
+
+
+async def test_a_button_of_the_card_is_answered(teams: TeamsClient) -> None:
+    await teams.open("Tape-out")
+
+    await teams.page.get_by_text("Why this answer?").first.click()
+
+    await expect(teams.shown("Sources that I considered").first).to_be_visible(timeout=WAIT_MS)
+    await teams.screenshot("why")
 
 
 async def test_a_mention_in_a_channel_is_answered_in_its_thread(teams: TeamsClient) -> None:
     await teams.open("General")
 
-    await teams.post(QUESTION)
+    # The page loses what comes into a thread before it has drawn it; then it is asked again.
+    for _ in range(4):
+        await teams.post(QUESTION)
+        with suppress(AssertionError):
+            await expect(teams.shown(HALF_DAYS).first).to_be_visible(timeout=WAIT_MS / 2)
+            break
 
-    await expect(teams.shown(HALF_DAYS).first).to_be_visible(timeout=WAIT_MS)
     await expect(teams.shown(SOURCE).first).to_be_visible(timeout=WAIT_MS)
     await teams.screenshot("channel")

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from adapters.chat import texts
+from adapters.chat.dialog_texts import SHARE_TITLE
 from adapters.chat.origins import InMemoryOrigins
+from adapters.slack.listener_texts import COPY
 from adapters.slack.origin import Origin
 from bot.channel import Channel
 from bot.errors import ChannelUnavailable, StateUnavailable
@@ -435,7 +436,7 @@ class TestForOnePersonAlone:
 
         assert message.ephemeral_to == ANN
         assert words_of(message) == WHOLE
-        assert texts.SHARE[EN] in stage.read(message)
+        assert SHARE_TITLE[EN] in stage.read(message)
         assert len(stage.api.calls("response_url")) == 1
 
     async def test_when_its_address_is_used_up_it_is_posted(self, stage: SlackStage) -> None:
@@ -497,7 +498,7 @@ class TestForOnePersonAlone:
 
         private = stage.replies()[-1]
         assert (private.ephemeral_to, private.thread_ts) == (ANN, stage.conversation.thread)
-        assert texts.COPY[EN] in stage.read(private)
+        assert COPY[EN] in stage.read(private)
         assert await stage.seen_by(stage.ben) == [WHOLE]
 
     async def test_who_has_left_meanwhile_gets_it_as_a_direct_message(

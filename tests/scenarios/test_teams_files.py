@@ -14,7 +14,7 @@ from adapters.chat.threads import InMemoryThreads
 from adapters.teams.asking import TeamsAsking
 from adapters.teams.credentials import BotTokens, Credentials
 from adapters.teams.directory import TeamsDirectory, TeamsRules
-from adapters.teams.files import FILE_HOSTS, Uploads
+from adapters.teams.files import Uploads
 from adapters.teams.graph import Graph
 from adapters.teams.hosts import KnownHosts
 from adapters.teams.incoming import message_of
@@ -23,12 +23,14 @@ from adapters.teams.outbox import TeamsOutbox
 from adapters.teams.outbox_wire import connector_session
 from adapters.teams.places import InMemoryPlaces
 from adapters.teams.surroundings import TeamsSurroundings
+from adapters.teams_settings import FILE_HOSTS
 from bot.audience import Audience
 from bot.directory import EmptyDirectory
 from bot.messages import Attachment, IncomingMessage
 from bot.surroundings import AttachmentUnreadable, Unreadable
 from tests.builders import TENANT
 from tests.fakes.teams.graph_files import library_permissions
+from tests.fakes.teams.platform import BOT_SCOPE
 from tests.fakes.teams_api import File, Message, TeamsApi
 from tests.teams_company import (
     ANN,
@@ -153,7 +155,7 @@ async def desk(api: TeamsApi) -> AsyncIterator[Desk]:
         heard.append(message)
 
     async with connector_session() as http:
-        outbox = TeamsOutbox(http, tokens, KnownHosts(["127.0.0.1"]), patience_s=1)
+        outbox = TeamsOutbox(http, tokens, KnownHosts(["127.0.0.1"]), scope=BOT_SCOPE, patience_s=1)
         directory = TeamsDirectory(
             graph,
             outbox,

@@ -13,6 +13,7 @@ from adapters.settings import load_settings
 from adapters.teams.checks import TeamsExpectations, check_teams
 from adapters.teams.credentials import BotTokens, Credentials
 from adapters.teams.permissions import OptIn, permissions
+from tests.fakes.teams.platform import BOT_SCOPE
 from tests.fakes.teams_api import TeamsApi
 
 TENANT = "10000000-0000-4000-8000-000000000001"
@@ -44,6 +45,7 @@ def expecting(api: TeamsApi) -> Expecting:
             tenants=tenants,
             keys_url=keys or api.keys_url,
             graph_url=api.graph_url if graph else "",
+            scope=BOT_SCOPE,
             opt_ins=frozenset(opt_ins),
         )
 
@@ -197,9 +199,7 @@ async def test_without_graph_it_says_who_is_known(
     findings = await check_teams(http, tokens(api), expecting(graph=False))
 
     assert found(findings, "teams graph").is_ok is None
-    assert {request.scope for request in api.token_requests} == {
-        "https://api.botframework.com/.default"
-    }
+    assert {request.scope for request in api.token_requests} == {BOT_SCOPE}
 
 
 class TestDoctor:

@@ -26,6 +26,7 @@ HALF = Reply(ReplyKind.PARTIAL, FIRST, EN)
 ANSWER = Reply(
     ReplyKind.ANSWER, WHOLE, EN, citations=(a_citation(),), band=Band.ANSWERED, feedback_id="f1"
 )
+WITH_TABLE = replace(ANSWER, text=FIRST + "\n\n| Mode | Volts |\n|---|---|\n| idle | 0.9 [1] |")
 FULLER = replace(
     ANSWER,
     text="The secret key is under the mat [1].",
@@ -72,7 +73,7 @@ class TestStreaming:
         assert stage.replies() == [message]
         assert not message.is_streaming
         assert words_of(message) == WHOLE
-        assert "Manual 1" in stage.read(message)
+        assert "Manual 1" in str(message.citations)
         assert not message.is_edited
         assert [c.name for c in stage.api.calls("send", "stream", "update", "typing")] == (
             ["stream"] * 3
@@ -91,7 +92,8 @@ class TestStreaming:
         assert message.ai["usageInfo"]["name"] == "Internal"
         assert [c["position"] for c in message.citations] == [1]
         assert message.channel_data["feedbackLoop"] == {"type": "custom"}
-        assert [a["title"] for a in message.suggested_actions] == ["And the red light?"]
+        suggested = [(a["title"], a["value"]) for a in message.suggested_actions]
+        assert suggested == [("And the red light?",) * 2, (texts.WHY[EN], "why")]
 
     async def test_pieces_come_no_faster_than_teams_takes_them(self, stage: TeamsStage) -> None:
         stage.api.teams.stream_pace_s = 0.2
@@ -259,11 +261,11 @@ class TestStreaming:
 
         second = await post(stage, waiting)
         await stage.channel.update(first, ANSWER)
-        await stage.channel.update(second, replace(ANSWER, text="The second."))
+        await stage.channel.update(second, replace(ANSWER, text="The second [1]."))
 
-        assert [words_of(m) for m in stage.replies()] == [WHOLE, "The second."]
+        assert [words_of(m) for m in stage.replies()] == [WHOLE, "The second [1]."]
 
-    @pytest.mark.parametrize("status", [403, 400, 429])
+    @pytest.mark.parametrize("status", [403, 400, 405, 429])
     async def test_where_teams_does_not_stream_it_is_posted_and_changed(
         self, stage: TeamsStage, status: int
     ) -> None:
@@ -308,19 +310,62 @@ class TestStreaming:
         [message] = stage.replies()
         assert words_of(message) == WHOLE + " More [1]."
 
-    async def test_a_card_that_teams_refuses_does_not_cost_the_answer(
-        self, stage: TeamsStage
+    @pytest.mark.parametrize("times", [1, 2])
+    async def test_what_teams_refuses_around_an_answer_does_not_cost_the_answer(
+        self, stage: TeamsStage, times: int
     ) -> None:
         await stage.ask_directly()
         ref = await post(stage, SEARCHING)
-        stage.api.fail("stream", status=400, code="BadArgument")
+        stage.api.fail("stream", status=400, code="BadArgument", times=times)
 
         await stage.channel.update(ref, ANSWER)
 
         [message] = stage.replies()
         assert "three seconds" in stage.read(message)
         assert "Manual 1" in stage.read(message)
+        assert (message.ai is None) == (times == 2)
         assert not message.is_streaming
+
+    @pytest.mark.parametrize("between", [(), (HALF,)])
+    async def test_an_answer_with_a_table_takes_the_place_of_its_stream(
+        self, stage: TeamsStage, between: tuple[Reply, ...]
+    ) -> None:
+        await stage.ask_directly()
+
+        message = await in_steps(stage, SEARCHING, *between, WITH_TABLE)
+
+        assert len(message.cards) == 1
+        assert words_of(message) == FIRST
+        assert "idle | 0.9 [1]" in stage.read(message)
+        assert [c["position"] for c in message.citations] == [1]
+        assert message.stream is not None
+        assert message.stream.state == "completed"
+
+    async def test_nothing_takes_the_place_of_what_its_reader_has_stopped(
+        self, stage: TeamsStage
+    ) -> None:
+        await stage.ask_directly()
+        ref = await post(stage, SEARCHING)
+        await stage.channel.update(ref, HALF)
+        [message] = stage.replies()
+        await stage.api.stop(ANN, message)
+
+        await stage.channel.update(ref, WITH_TABLE)
+
+        assert not message.cards
+        assert words_of(message) == FIRST
+
+    async def test_who_takes_over_a_stream_ends_it_with_a_table_too(
+        self, stage: TeamsStage
+    ) -> None:
+        await stage.ask_directly()
+        ref = await post(stage, SEARCHING)
+        await stage.channel.update(ref, HALF)
+
+        await stage.another_channel().update(ref, WITH_TABLE)
+
+        [message] = stage.replies()
+        assert "idle | 0.9 [1]" in stage.read(message)
 
 
 class TestWhereSeveralRead:
@@ -330,7 +375,10 @@ class TestWhereSeveralRead:
 
         message = await in_steps(stage, SEARCHING, HALF, ANSWER)
 
+        assert len(message.cards) == 1
         assert words_of(message) == WHOLE
+        assert "Manual 1" in stage.read(message)
+        assert "Press reset for three seconds" in message.body["summary"]
         assert not stage.api.calls("stream")
         assert not message.suggested_actions
         await stage.api.until(lambda: stage.api.typing)
@@ -379,6 +427,8 @@ class TestWhereSeveralRead:
         [message] = stage.replies()
         assert "three seconds" in stage.read(message)
         assert not message.cards
+        assert [c["position"] for c in message.citations] == [1]
+        assert message.channel_data["feedbackLoop"] == {"type": "custom"}
 
     async def test_a_thread_that_was_deleted_needs_no_answer(self, stage: TeamsStage) -> None:
         await stage.ask(ROOM)
@@ -659,8 +709,8 @@ class TestForOnePersonAlone:
             await stage.ask_in_secret()
             await post(stage, ANSWER)
 
-        # Once with its card, once as text alone.
-        assert len(stage.api.calls("send_targeted")) == 2
+        # With its card, as text with a label, as text alone.
+        assert len(stage.api.calls("send_targeted")) == 3
 
     async def test_a_card_that_teams_refuses_does_not_cost_the_whisper(
         self, stage: TeamsStage

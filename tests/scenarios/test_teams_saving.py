@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from adapters.teams.dialog_texts import REFUSALS
 from adapters.teams.ids import TeamsPerson
-from adapters.teams.saving import REFUSALS
 from bot.capture.review import Submission
 from bot.messages import UserRef
 from tests.builders import TENANT

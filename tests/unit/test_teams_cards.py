@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from adapters.chat import dialog_texts
 from adapters.teams import cards, verbs
-from adapters.teams import texts as teams_texts
+from adapters.teams.dialog_texts import SOURCES_NONE
 from bot.capture.review import Submission
 from bot.given_answers import SharePreview
 from bot.messages import UserRef
@@ -51,7 +51,7 @@ class TestSources:
         assert [line[:12] for line in lines[1:]] == ["[2] Manual 2", "[5] Manual 5"]
 
     def test_none_is_said(self) -> None:
-        assert readable(cards.sources_card([], ZH, NOW)) == teams_texts.SOURCES_NONE[ZH]
+        assert readable(cards.sources_card([], ZH, NOW)) == SOURCES_NONE[ZH]
 
 
 class TestSharing:

@@ -140,20 +140,14 @@ async def test_a_token_that_was_refused_is_replaced_once_for_all_who_had_it(
     assert len(login.requests) == 2
 
 
-@pytest.mark.parametrize("has_certificate", [True, False])
 async def test_a_certificate_proves_the_app_without_any_secret(
-    login: ScriptedServer, clock: Clock, tmp_path: Path, has_certificate: bool
+    login: ScriptedServer, clock: Clock, tmp_path: Path
 ) -> None:
     key = generate_private_key(65_537, 2_048)
-    certificate = a_certificate(key)
     path = tmp_path / "app.pem"
-    path.write_bytes(pem(key) + (certificate if has_certificate else b""))
-    loaded = x509.load_pem_x509_certificate(certificate)
-    # What the portal shows, and an older file may need: SHA-1 names a certificate, it proves nothing.
-    thumbprint = loaded.fingerprint(hashes.SHA1()).hex().upper()
-    tokens = some_tokens(login, clock, certificate=path, thumbprint=thumbprint)
+    path.write_bytes(pem(key) + a_certificate(key))
 
-    assert await tokens.token(GRAPH) == "t1"
+    assert await some_tokens(login, clock, certificate=path).token(GRAPH) == "t1"
 
     sent = form(login)
     assert "client_secret" not in sent
@@ -163,8 +157,7 @@ async def test_a_certificate_proves_the_app_without_any_secret(
     )
     assert claims["iss"] == claims["sub"] == APP
     assert claims["aud"].endswith(f"/{TENANT}/oauth2/v2.0/token")
-    named = jwt.get_unverified_header(assertion)
-    assert ("x5t#S256" if has_certificate else "x5t") in named
+    assert "x5t#S256" in jwt.get_unverified_header(assertion)
 
 
 async def test_a_certificate_renewed_on_disk_is_used_without_a_restart(
@@ -200,6 +193,18 @@ async def test_a_certificate_that_cannot_be_used_is_a_failure_like_any_other(
 
     assert failed.value.status == 0
     assert str(tmp_path) not in str(failed.value)
+    assert login.requests == []
+
+
+async def test_a_key_without_its_certificate_is_said_to_be_one(
+    login: ScriptedServer, clock: Clock, tmp_path: Path
+) -> None:
+    path = tmp_path / "app.pem"
+    path.write_bytes(pem(generate_private_key(65_537, 2_048)))
+
+    with pytest.raises(TeamsFailure, match="KeyWithoutCertificate"):
+        await some_tokens(login, clock, certificate=path).token(BOT)
+
     assert login.requests == []
 
 

@@ -11,11 +11,11 @@ from adapters.teams.facts import (
     channel_type,
     group_ids_in,
     is_closed,
-    is_guid,
     members_of_connector,
     members_of_graph,
     named_groups_in,
 )
+from adapters.teams.json_values import is_guid
 
 ID = "3f2504e0-4f89-41d3-9a0c-0305e82c3301"
 OTHER = "16fd2706-8baf-433b-82eb-8c7fada847da"

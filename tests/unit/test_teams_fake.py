@@ -568,14 +568,54 @@ async def test_a_labelled_message_with_citations_and_card_is_read_as_people_read
     }
     said = await bot.says(
         GENERAL,
-        "See below",
+        "",
         attachments=attached(a_card(table)),
         entities=[an_ai_entity(1)],
         channelData={"feedbackLoop": {"type": "custom"}},
     )
 
-    assert api.text_of(said) == "See below\nDays | 10 [1]"
+    assert api.text_of(said) == "Days | 10 [1]"
     assert [c["position"] for c in said.citations] == [1]
+
+
+@pytest.mark.parametrize("text", ["See below", ""])
+async def test_of_a_text_with_a_card_or_of_two_cards_teams_makes_two_messages(
+    api: TeamsApi, bot: Bot, text: str
+) -> None:
+    cards = attached(a_card()) * (1 if text else 2)
+
+    status, body = await bot.send(GENERAL, {"text": text, "attachments": cards})
+
+    assert (status, body) == (202, None)
+    assert [len(m.cards) for m in api.from_app(GENERAL)] == [0 if text else 1, 1]
+
+
+async def test_no_message_is_changed_into_two(api: TeamsApi, bot: Bot) -> None:
+    said = await bot.says(GENERAL, "Searching…")
+    path = f"conversations/{quote(GENERAL, safe='')}/activities/{said.id}"
+    both = {"type": "message", "text": "See below", "attachments": attached(a_card())}
+
+    refused = await bot.call("PUT", path, both)
+    taken = await bot.call("PUT", path, {**both, "text": ""})
+
+    assert code(refused) == (400, "BadSyntax")
+    assert (taken[0], api.text_of(said)) == (200, "Hello")
+
+
+async def test_a_stream_that_ends_in_a_text_with_a_card_leaves_two_messages(
+    api: TeamsApi, bot: Bot
+) -> None:
+    chat = personal(api)
+    _, begun = await bot.stream(chat, "informative", "Searching…", streamSequence=1)
+    api.advance(1.5)
+    end = {"type": "streaminfo", "streamType": "final", "streamId": begun["id"]}
+
+    status, _ = await bot.send(
+        chat, {"text": "See below", "attachments": attached(a_card()), "entities": [end]}
+    )
+
+    assert status == 202
+    assert [api.text_of(m) for m in api.from_app("personal", user="ann")] == ["See below", "Hello"]
 
 
 async def test_suggested_actions_are_for_chats_of_one_person(api: TeamsApi, bot: Bot) -> None:
@@ -596,7 +636,7 @@ async def test_a_refreshed_card_is_seen_by_those_it_names_alone(api: TeamsApi, b
     ann = api.teams.world.user("ann").mri
     refresh = {"action": {"type": "Action.Execute", "verb": "own", "data": {"n": 1}}}
     card = a_card(refresh=refresh | {"userIds": [ann]})
-    message = await bot.says(GENERAL, "For all", attachments=attached(card))
+    message = await bot.says(GENERAL, "", attachments=attached(card))
     own = a_card({"type": "TextBlock", "text": "For Ann"})
     kind = "application/vnd.microsoft.card.adaptive"
     bot.answers.append((200, {"statusCode": 200, "type": kind, "value": own}))
@@ -614,7 +654,7 @@ async def test_a_refreshed_card_is_seen_by_those_it_names_alone(api: TeamsApi, b
 
 async def test_a_button_is_told_with_its_data_and_inputs(api: TeamsApi, bot: Bot) -> None:
     action = {"type": "Action.Execute", "verb": "why", "title": "Why", "data": {"answer": "a1"}}
-    message = await bot.says(GENERAL, "x", attachments=attached(a_card(actions=[action])))
+    message = await bot.says(GENERAL, "", attachments=attached(a_card(actions=[action])))
     told = {"statusCode": 200, "type": "application/vnd.microsoft.activity.message", "value": "Ok"}
     bot.answers.append((200, told))
 
@@ -630,7 +670,7 @@ async def test_a_button_is_told_with_its_data_and_inputs(api: TeamsApi, bot: Bot
 async def test_a_dialog_is_fetched_filled_in_and_submitted(api: TeamsApi, bot: Bot) -> None:
     opening: Json = {"type": "Action.Submit", "title": "Sources"}
     opening["data"] = {"msteams": {"type": "task/fetch"}, "verb": "sources"}
-    message = await bot.says(GENERAL, "x", attachments=attached(a_card(actions=[opening])))
+    message = await bot.says(GENERAL, "", attachments=attached(a_card(actions=[opening])))
     form = a_card(actions=[{"type": "Action.Submit", "title": "Share", "data": {"verb": "share"}}])
     shown = {"title": "Sources", "card": attached(form)[0]}
     bot.answers.append((200, {"task": {"type": "continue", "value": shown}}))

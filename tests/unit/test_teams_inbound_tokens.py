@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.teams.hosts import KnownHosts
-from adapters.teams.inbound_tokens import ISSUER, Denied, InboundTokens, KeysUnavailable
+from adapters.teams.inbound_tokens import Denied, InboundTokens, KeysUnavailable
 from adapters.teams.outbox_wire import connector_session
 from tests.fakes.scripted_server import Answer, ScriptedServer, told
+from tests.fakes.teams.signing import ISSUER
 
 APP = "11111111-aaaa-bbbb-cccc-222222222222"
 OURS = "0a0a0a0a-1111-2222-3333-444444444444"
@@ -55,7 +56,13 @@ async def front() -> AsyncIterator[Front]:
         keys.answers(published("k1"))
         clock = Clock()
         tokens = InboundTokens(
-            APP, [OURS.upper()], HOSTS, http, keys_url=f"{keys.url}/keys", clock=clock
+            APP,
+            [OURS.upper()],
+            HOSTS,
+            http,
+            keys_url=f"{keys.url}/keys",
+            issuer=ISSUER,
+            clock=clock,
         )
         yield Front(tokens, keys, clock)
 
@@ -146,7 +153,9 @@ async def test_no_token_and_no_real_one_is_denied_without_asking_for_keys(
 def test_whatever_the_header_holds_is_denied_and_never_an_error(header: str, body: str) -> None:
     async def check() -> None:
         async with connector_session() as http:
-            tokens = InboundTokens(APP, [OURS], HOSTS, http, keys_url="http://127.0.0.1:9/")
+            tokens = InboundTokens(
+                APP, [OURS], HOSTS, http, keys_url="http://127.0.0.1:9/", issuer=ISSUER
+            )
             for text in (header, f"Bearer {header}", f"Bearer {header}.{body}.{header}"):
                 with pytest.raises((Denied, KeysUnavailable)):
                     await tokens.check(text, an_activity())

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from adapters.teams.failures import TEAMS_FAILURES, TeamsFailure, retry_after_s, wait_s, what_failed
 from adapters.teams.hosts import KnownHosts
-from adapters.teams.origin import Origin
 from adapters.teams.outbox import TeamsAddress, TeamsOutbox
 from adapters.teams.outbox_wire import connector_session
 from adapters.teams.pace import SENDS, Pace, TooFast
 from adapters.teams.places import Place
 from tests.fakes.scripted_server import Answer, ScriptedServer, told
+from tests.fakes.teams.platform import BOT_SCOPE
 
 TENANT = "0a0a0a0a-1111-2222-3333-444444444444"
 BOT = "28:11111111-aaaa-bbbb-cccc-222222222222"
@@ -33,7 +33,7 @@ class Tokens:
         self.number = 1
 
     async def token(self, scope: str, *, tenant_id: str = "") -> str:
-        assert scope == "https://api.botframework.com/.default"
+        assert scope == BOT_SCOPE
         return f"token-{self.number}"
 
     def forget(self, scope: str, token: str, *, tenant_id: str = "") -> None:
@@ -63,7 +63,9 @@ async def a_teams(
 ) -> AsyncIterator[Teams]:
     async with ScriptedServer().open() as server, connector_session() as http:
         hosts = KnownHosts(["127.0.0.1", "smba.trafficmanager.net"])
-        outbox = TeamsOutbox(http, tokens or Tokens(), hosts, patience_s=patience_s)
+        outbox = TeamsOutbox(
+            http, tokens or Tokens(), hosts, scope=BOT_SCOPE, patience_s=patience_s
+        )
         yield Teams(server, outbox)
 
 
@@ -132,29 +134,21 @@ async def test_no_id_leaves_its_place_in_the_path(teams: Teams, id: str) -> None
     assert "?" not in teams.server.requests[0].target
 
 
-async def test_messages_are_changed_and_deleted_by_their_id(teams: Teams) -> None:
+async def test_messages_are_changed_by_their_id(teams: Teams) -> None:
     await teams.outbox.update(teams.channel("7"), "42", HELLO)
-    await teams.outbox.delete(teams.channel("7"), "42")
 
     path = f"{CHANNEL_PATH}%3Bmessageid%3D7/activities/42"
-    assert teams.server.asked == [f"PUT {path}", f"DELETE {path}"]
+    assert teams.server.asked == [f"PUT {path}"]
     assert teams.server.requests[0].json["id"] == "42"
-    assert teams.server.requests[1].body == b""
 
 
-async def test_a_targeted_message_names_its_reader_and_is_changed_as_one(teams: Teams) -> None:
+async def test_a_targeted_message_names_its_reader(teams: Teams) -> None:
     teams.server.answers(told({"id": "43"}))
 
     id = await teams.outbox.send_targeted(teams.channel(), "29:carol", HELLO)
-    await teams.outbox.update(teams.channel(), id, HELLO, is_targeted=True)
-    await teams.outbox.delete(teams.channel(), id, is_targeted=True)
 
-    query = "?isTargetedActivity=true"
-    assert teams.server.asked == [
-        f"POST {CHANNEL_PATH}/activities{query}",
-        f"PUT {CHANNEL_PATH}/activities/43{query}",
-        f"DELETE {CHANNEL_PATH}/activities/43{query}",
-    ]
+    assert id == "43"
+    assert teams.server.asked == [f"POST {CHANNEL_PATH}/activities?isTargetedActivity=true"]
     assert teams.server.requests[0].json["recipient"] == {"id": "29:carol"}
 
 
@@ -209,7 +203,6 @@ async def test_nothing_is_sent_to_other_hosts_not_even_a_question(
         lambda: teams.outbox.send(to, HELLO),
         lambda: teams.outbox.send_targeted(to, "29:carol", HELLO),
         lambda: teams.outbox.update(to, "1", HELLO),
-        lambda: teams.outbox.delete(to, "1"),
         lambda: teams.outbox.open_direct(service_url, TENANT, BOT, "29:carol"),
         lambda: teams.outbox.team_group(service_url, CHANNEL),
         lambda: teams.outbox.members(to).__anext__(),
@@ -236,7 +229,7 @@ async def test_no_redirect_takes_the_token_elsewhere(teams: Teams) -> None:
 
 async def test_without_tokens_none_is_sent() -> None:
     async with ScriptedServer().open() as server, connector_session() as http:
-        outbox = TeamsOutbox(http, None, KnownHosts(["127.0.0.1"]))
+        outbox = TeamsOutbox(http, None, KnownHosts(["127.0.0.1"]), scope=BOT_SCOPE)
 
         await outbox.send(TeamsAddress(server.url, "a:1", "", TENANT, BOT), HELLO)
 
@@ -326,7 +319,6 @@ async def test_what_may_be_done_twice_is_done_again_when_the_connection_breaks(
 ) -> None:
     for call in (
         lambda: teams.outbox.update(teams.channel(), "1", HELLO),
-        lambda: teams.outbox.delete(teams.channel(), "1"),
         lambda: teams.outbox.team_group(teams.channel().service_url, CHANNEL),
         lambda: teams.outbox.open_direct(teams.service_url, TENANT, BOT, "29:carol"),
     ):
@@ -519,9 +511,7 @@ def test_when_to_come_back_is_told_in_seconds_or_as_a_date(
     assert retry_after_s({"retry-after": text}) == seconds
 
 
-def test_an_address_is_had_from_what_is_known_of_a_message_or_a_place() -> None:
-    origin = Origin("https://s/", TENANT, CHANNEL, "channel", BOT, "29:carol", thread="7")
+def test_an_address_is_had_from_what_is_known_of_a_place() -> None:
     place = Place("https://s/", TENANT, CHANNEL, "channel", BOT)
 
-    assert TeamsAddress.of_origin(origin) == TeamsAddress.of_place(place, "7")
-    assert TeamsAddress.of_origin(origin).full_id == f"{CHANNEL};messageid=7"
+    assert TeamsAddress.of_place(place, "7").full_id == f"{CHANNEL};messageid=7"

@@ -13,16 +13,17 @@ from adapters.chat import texts
 from adapters.chat.inert import BREAK
 from adapters.teams import verbs
 from adapters.teams.ai_label import MAX_CITATIONS
+from adapters.teams.answer_cards import Surface
 from adapters.teams.elements import MAX_CARD_BYTES
 from adapters.teams.markdown import blocks, inert, message_markdown
-from adapters.teams.render import MAX_CHARACTERS, Rendered, Surface, personal_card, rendered
+from adapters.teams.render import MAX_CHARACTERS, Rendered, personal_card, rendered
 from bot.messages import Reply, ReplyKind
 from retrieval.access import Level
 from retrieval.types import Band, Language
 from tests.builders import an_acl
 from tests.fakes.teams.cards import actions_in, check_card, readable
 from tests.fakes.teams.platform import Teams
-from tests.fakes.teams.shapes import check_activity
+from tests.fakes.teams.shapes import check_activity, split
 from tests.fakes.teams.world import Conversation, Json
 from tests.unit.test_slack_render import HOSTILE, NOW, WORDS, _followed, a_citation, an_answer
 
@@ -45,6 +46,7 @@ def card_of(made: Rendered) -> Json:
 
 def taken_by_teams(activity: Json, kind: str = "groupChat") -> None:
     check_activity(Teams(app_id="app", app_password=""), Conversation("19:x", kind, "t"), activity)
+    assert len(split(activity)) == 1
 
 
 def elements_of(value: Any, kind: str) -> list[Json]:
@@ -128,7 +130,8 @@ class TestCard:
     def test_it_shows_where_the_answer_comes_from_and_how_old_that_is(self) -> None:
         lines = readable(card_of(shown(an_answer()))).splitlines()
 
-        assert lines[:2] == [
+        assert lines[:3] == [
+            "Press reset [1].",
             "Sources",
             "[1] Manual 1 · Part › Reset · amy · updated 3 months ago",
         ]
@@ -141,23 +144,50 @@ class TestCard:
         card = card_of(made)
         [table] = elements_of(card, "Table")
         assert made.text == "See:"
+        assert readable(card).startswith("See:")
         assert readable(table).splitlines() == ["Mode | Volts", "idle | 0.9 [1]", "run | 1.1 [2]"]
         assert table["firstRowAsHeaders"]
         assert "Then rest [1]." in readable(card)
         assert card["msteams"] == {"width": "Full"}
 
-    def test_an_answer_that_is_a_table_alone_has_a_text_nevertheless(self) -> None:
-        assert shown(an_answer(TABLE)).text == "The answer is below."
-        assert shown(an_answer(TABLE, language=ZH)).text == "答案如下。"
+    @pytest.mark.parametrize("surface", Surface)
+    def test_a_table_is_a_card_everywhere_and_in_the_reply_to_a_command_too(
+        self, surface: Surface
+    ) -> None:
+        for kind in (ReplyKind.ANSWER, ReplyKind.NOTICE):
+            made = shown(an_answer(TABLE, kind=kind), surface)
 
-    def test_a_long_answer_begins_in_the_text_and_goes_on_in_the_card(self) -> None:
-        made = shown(an_answer(LONG))
+            assert "text" not in made.activity
+            assert elements_of(made.card, "Table")
 
-        assert len(made.text) < 3_000
-        assert LONG.startswith(made.text)
-        rest = readable(card_of(made))
-        assert "Step 89" not in made.text
-        assert "Step 89" in rest
+    def test_where_several_read_an_answer_is_a_card_if_it_finds_room_there(self) -> None:
+        half, whole = (shown(an_answer(text)) for text in (LONG[:2_500], LONG))
+
+        assert "text" not in half.activity
+        assert "Step 40" in readable(card_of(half))
+        assert "attachments" not in whole.activity
+        assert "Step 89" in whole.activity["text"]
+
+    def test_a_notification_shows_how_it_begins(self) -> None:
+        activity = shown(an_answer(f"Press **reset** [1].\n\n{LONG[:2_000]}")).activity
+
+        assert activity["summary"].startswith("Press reset [1]. Step 1:")
+        assert len(activity["summary"]) <= 200
+
+    def test_what_stands_apart_from_its_question_begins_with_it(self) -> None:
+        made = shown(
+            an_answer(), Surface.PRIVATE, asked="How do I <at>Ben</at> reset it?", apart_from="Lab"
+        )
+
+        apart, asked, answer, *_ = readable(card_of(made)).replace(BREAK, "").splitlines()
+        assert "asked in Lab" in apart
+        assert asked == "Question: How do I <at>Ben</at> reset it?"
+        assert answer == "Press reset [1]."
+
+    def test_what_a_command_replies_is_text(self) -> None:
+        reply = an_answer("Looked at **both** [1].", kind=ReplyKind.NOTICE, feedback_id=None)
+
+        assert shown(reply, Surface.WHISPER).activity["text"] == "Looked at **both** [1]."
 
     def test_code_in_the_card_keeps_its_indentation(self) -> None:
         made = shown(an_answer(f"{TABLE}\n\n```py\nif a:\n    b(*c, **d)\n```"))
@@ -223,7 +253,7 @@ class TestCard:
 
     def test_each_surface_has_its_own_buttons(self) -> None:
         def asked(surface: Surface, **more: Any) -> list[str]:
-            buttons = card_of(shown(an_answer(), surface, **more))["actions"]
+            buttons = card_of(shown(an_answer(TABLE), surface, **more))["actions"]
             return [b.get("verb") or b["data"]["verb"] for b in buttons]
 
         assert asked(Surface.SHARED) == asked(Surface.PERSONAL) == [verbs.WHY]
@@ -255,7 +285,86 @@ class TestCard:
         assert elements_of(card, "Table")
 
 
+class TestPersonal:
+    def test_an_answer_is_text_whose_sources_teams_shows(self) -> None:
+        activity = shown(an_answer(), Surface.PERSONAL).activity
+
+        assert activity["text"] == "Press **reset** [1]."
+        assert "attachments" not in activity
+        assert [c["position"] for c in activity["entities"][0]["citation"]] == [1]
+        assert activity["channelData"] == {"feedbackLoop": {"type": "custom"}}
+
+    def test_what_is_to_be_known_of_it_follows_in_italics(self) -> None:
+        reply = an_answer(
+            "按住 **reset** [1]。", language=ZH, band=Band.UNSURE, notice="無法確認權限。"
+        )
+
+        text = shown(reply, Surface.PERSONAL).activity["text"]
+
+        assert text == f"按住 **reset** [1]。\n\n_無法確認權限。_  \n_{texts.UNSURE[ZH]}_"
+
+    def test_sources_that_no_sentence_names_are_shown_too(self) -> None:
+        reply = an_answer(
+            "> Press it. [1]", citations=(a_citation(1), a_citation(2)), is_extract=True
+        )
+
+        activity = shown(reply, Surface.PERSONAL).activity
+
+        assert "\n\n**Sources** Manual 2 [2]" in activity["text"]
+        assert [c["position"] for c in activity["entities"][0]["citation"]] == [1, 2]
+
+    @pytest.mark.parametrize(("language", "word"), [(EN, "why"), (ZH, "為什麼")])
+    def test_why_can_be_asked_behind_at_most_two_questions(
+        self, language: Language, word: str
+    ) -> None:
+        questions = tuple(f"And {n}?" for n in range(8))
+        reply = an_answer(language=language, suggestions=questions)
+
+        suggested = shown(reply, Surface.PERSONAL, to=USER).activity["suggestedActions"]
+
+        values = [action["value"] for action in suggested["actions"]]
+        assert values == [*questions[:2], word]
+        assert suggested["to"] == [USER]
+        assert suggested["actions"][-1]["title"] == texts.WHY[language]
+
+    def test_beside_a_card_nothing_is_suggested(self) -> None:
+        made = shown(an_answer(TABLE, suggestions=("More?",)), Surface.PERSONAL, to=USER)
+
+        assert "suggestedActions" not in made.activity
+
+    def test_a_long_answer_stays_text(self) -> None:
+        assert shown(an_answer(LONG), Surface.PERSONAL).activity["text"].endswith("wait [1].")
+
+    def test_before_a_table_is_what_a_stream_shows(self) -> None:
+        half = shown(an_answer(f"See:\n\n{TABLE}", kind=ReplyKind.PARTIAL), Surface.PERSONAL)
+
+        assert half.text == "See:"
+        assert shown(an_answer(f"See:\n\n{TABLE}"), Surface.PERSONAL).text == "See:"
+
+
 class TestLabel:
+    @pytest.mark.parametrize("surface", Surface)
+    def test_what_is_tried_after_a_refusal_keeps_the_label_and_then_nothing(
+        self, surface: Surface
+    ) -> None:
+        _, labelled, bare = shown(an_answer(), surface).versions
+
+        assert labelled["entities"][0]["citation"][0]["position"] == 1
+        assert labelled["channelData"] == {"feedbackLoop": {"type": "custom"}}
+        assert bare == {k: v for k, v in labelled.items() if k not in ("entities", "channelData")}
+        assert "Manual 1" in bare["text"]
+
+    def test_what_a_card_has_no_room_for_is_not_cited(self) -> None:
+        rows = "".join("| 一格很長的內容 | x |\n" * 150)
+        reply = an_answer(
+            f"| a | b |\n|---|---|\n{rows}\n\nSo [2].", citations=(a_citation(1), a_citation(2))
+        )
+
+        made = shown(reply)
+
+        assert "So [2]." not in readable(card_of(made))
+        assert "citation" not in made.activity["entities"][0]
+
     def test_what_a_model_wrote_is_marked_and_what_documents_say_is_not(self) -> None:
         written = shown(an_answer()).activity["entities"][0]
         extract = shown(an_answer(is_extract=True))
@@ -363,11 +472,12 @@ def test_teams_takes_every_reply_and_it_reaches_nobody(
 ) -> None:
     made = shown(reply, surface, asked=asked, to=USER, apart_from=apart_from)
 
-    for activity in (made.activity, made.plain):
+    for activity in made.versions:
         if reply.kind is not ReplyKind.PARTIAL:
             taken_by_teams(activity, "personal" if surface is Surface.PERSONAL else "groupChat")
         assert not AT.search(json.dumps(activity))
-        assert not _followed(activity["text"])
+        assert not _followed(activity.get("text", ""))
+        assert not _followed(activity.get("summary", ""))
         assert not [e for e in activity.get("entities", ()) if e["type"] == "mention"]
     if made.card is not None:
         inert_card(made.card)

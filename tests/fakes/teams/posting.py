@@ -7,7 +7,7 @@ from tests.fakes.teams.connector import CONNECTOR, the_place
 from tests.fakes.teams.messages import Message, any_of, split_thread
 from tests.fakes.teams.platform import Teams, Typing
 from tests.fakes.teams.routes import Answer, Call
-from tests.fakes.teams.shapes import check_activity
+from tests.fakes.teams.shapes import check_activity, split
 from tests.fakes.teams.world import Conversation, Json, Refused, User
 
 TARGETED_LIFE_S = 86_400.0
@@ -47,6 +47,8 @@ def update(call: Call) -> Json:
     if stream_info(body) is not None:
         raise Refused(400, "BadArgument", "A streamed message is updated without streaminfo.")
     check_activity(call.teams, place, body)
+    if len(split(body)) > 1:
+        raise Refused(400, "BadSyntax", "Activity resulted into multiple skype activities")
     if message.stream is not None:
         message.stream.state = "completed"
     message.is_edited = True
@@ -83,15 +85,19 @@ def _post(call: Call, place: Conversation, thread: str | None, body: Json) -> An
         teams.typing.append(Typing(place.id, thread, teams.clock.now()))
         return Answer(202)
     check_activity(teams, place, body)
-    message = teams.post(
-        place,
-        teams.bot_id,
-        body,
-        is_from_app=True,
-        thread=thread,
-        targeted_to=recipient.id if recipient else None,
-    )
-    return Answer(201, {"id": message.id})
+    made = [
+        teams.post(
+            place,
+            teams.bot_id,
+            part,
+            is_from_app=True,
+            thread=thread,
+            targeted_to=recipient.id if recipient else None,
+        )
+        for part in split(body)
+    ]
+    # Of several messages Teams tells no id.
+    return Answer(201, {"id": made[0].id}) if len(made) == 1 else Answer(202)
 
 
 def _recipient(call: Call, place: Conversation, body: Json) -> User | None:

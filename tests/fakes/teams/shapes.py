@@ -29,6 +29,13 @@ def size_bytes(body: Any) -> int:
     return len(json.dumps(body, ensure_ascii=False).encode("utf-16-le"))
 
 
+def split(body: Json) -> list[Json]:
+    """The messages that Teams makes of it: one for the text, and one for each attachment."""
+    bare = {key: value for key, value in body.items() if key not in ("text", "attachments")}
+    made = [bare | {"text": body["text"]}] if str(body.get("text") or "").strip() else []
+    return [*made, *(bare | {"attachments": [one]} for one in body.get("attachments") or [])]
+
+
 def check_activity(teams: Teams, place: Conversation, body: Json) -> None:
     if size_bytes(body) > MESSAGE_BYTES:
         raise Refused(413, "MessageSizeTooBig", "Message size too large.")

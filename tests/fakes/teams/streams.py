@@ -3,7 +3,7 @@
 from tests.fakes.teams.messages import Message, Stream, any_of
 from tests.fakes.teams.platform import Teams
 from tests.fakes.teams.routes import Answer
-from tests.fakes.teams.shapes import MESSAGE_BYTES, check_activity, size_bytes
+from tests.fakes.teams.shapes import MESSAGE_BYTES, check_activity, size_bytes, split
 from tests.fakes.teams.world import Conversation, Json, Refused
 
 STREAM_LIFE_S = 120.0
@@ -106,7 +106,10 @@ def _end(teams: Teams, place: Conversation, message: Message, body: Json) -> Non
     check_activity(teams, place, body)
     assert message.stream is not None
     message.stream.state = "completed"
-    message.show(body)
+    first, *more = split(body)
+    message.show(first)
+    for part in more:
+        teams.post(place, teams.bot_id, part, is_from_app=True)
 
 
 def _show(message: Message, body: Json, info: Json) -> None:
