@@ -21,11 +21,12 @@ from bot.messages import ConversationKind, IncomingMessage, Reply, ReplyKind, Se
 from bot.preferences import Languages, language_of_message
 from bot.recording import Recorder, answer_id
 from bot.state import State
+from bot.suggestions import follow_ups
 from retrieval.access import AccessScope
 from retrieval.errors import ModelError, StoreError, StoreUnavailable
 from retrieval.ingest.clean import visible
 from retrieval.store import ChunkStore
-from retrieval.types import Band, Citation, Language
+from retrieval.types import Answer, Band, Citation, Language
 
 log = structlog.get_logger()
 
@@ -311,13 +312,27 @@ class ConversationManager:
             None if audience.checked else texts.UNCHECKED[language],
             texts.MEMORY_OFF[language] if memory.failed else None,
         ]
-        await reply.show(
-            Reply.of(
-                replace(answered.answer, notice=" ".join(filter(None, notices)) or None),
-                feedback_id=answer_id(message, is_private=False),
-            )
+        final = Reply.of(
+            replace(answered.answer, notice=" ".join(filter(None, notices)) or None),
+            feedback_id=answer_id(message, is_private=False),
         )
+        more = await self._follow_ups(message, answered.answer, audience.scope)
+        await reply.show(replace(final, suggestions=more))
         return answered
+
+    async def _follow_ups(
+        self, message: IncomingMessage, answer: Answer, scope: AccessScope
+    ) -> tuple[str, ...]:
+        """What somebody could go on with; among several people, that is theirs to say."""
+        is_alone = message.conversation.kind is ConversationKind.DIRECT
+        if not is_alone or answer.band is not Band.ANSWERED:
+            return ()
+        try:
+            found = await self._store.fetch(list(dict.fromkeys(answer.considered)), scope)
+        except StoreError:
+            return ()
+        cited = {citation.chunk.document.id for citation in answer.citations}
+        return follow_ups(found, cited, answer.language)
 
     async def _audience_of(self, message: IncomingMessage) -> AudienceScope:
         return await self._audience.scope_of_conversation(message.conversation, message.user)

@@ -1,5 +1,6 @@
-"""Questions to begin with, fitted to the person who is about to ask."""
+"""Questions to begin with, fitted to the person who is about to ask, and to go on with."""
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import structlog
@@ -13,7 +14,7 @@ from retrieval.analysis import language_of
 from retrieval.components import Question
 from retrieval.errors import ShifuError
 from retrieval.pipeline import AnswerPipeline
-from retrieval.types import Band, Language
+from retrieval.types import Band, Chunk, Language
 
 log = structlog.get_logger()
 
@@ -29,6 +30,23 @@ _SEARCHED = 20
 class Suggestion:
     title: str
     question: str
+
+
+def follow_ups(
+    found: Iterable[Chunk], cited: Collection[str], language: Language, *, limit: int = 3
+) -> tuple[str, ...]:
+    """
+    Questions about what was found beside an answer and not used for it, in the reader's language first.
+
+    Args:
+        found: Best first; only what the reader may read.
+        cited: Ids of the documents that the answer cites.
+    """
+    documents = {chunk.document.id: chunk.document for chunk in found}.values()
+    others = [document for document in documents if document.id not in cited]
+    ranked = sorted(others, key=lambda document: document.language is not language)
+    titles = [d.title for d in ranked if d.title and len(d.title) <= _MAX_TITLE]
+    return tuple(_ABOUT[language].format(title=t) for t in list(dict.fromkeys(titles))[:limit])
 
 
 class Suggestions:

@@ -89,6 +89,27 @@ async def test_a_personal_chat_is_answered_in_its_language_and_as_it_is_written(
     assert answer.stream is not None
 
 
+async def test_what_one_could_go_on_with_is_offered_of_what_one_may_read(
+    company: TeamsCompany,
+) -> None:
+    await company.knows(
+        a_document(
+            "Unpaid leave of days is agreed with your manager.", id="u", title="Unpaid leave"
+        ),
+        a_document(
+            "Sales leave days are paid double.", id="s", acl=an_acl(SALES), title="Leave in sales"
+        ),
+    )
+
+    asked = await company.api.says(ANN, "personal", "How many days of annual leave?")
+
+    offered = str((await company.answered(asked)).suggested_actions)
+    assert "Unpaid leave" in offered
+    assert "Leave in sales" not in offered
+    shared = await company.api.says(ANN, GENERAL, "How many days of annual leave?")
+    assert not (await company.answered(shared)).suggested_actions
+
+
 async def test_what_is_delivered_again_is_answered_once(company: TeamsCompany) -> None:
     asked = await company.api.says(ANN, GENERAL, "How many days of annual leave?")
     await company.answered(asked)
