@@ -9,7 +9,7 @@ demo: .venv/demo
 	@$(BIN)/shifu demo
 
 test: .venv/dev
-	$(BIN)/python -m pytest -n 4 --dist worksteal
+	$(BIN)/python -m pytest -n 3 --dist worksteal
 
 # Microsoft's Agents Playground as the Teams client. Needs npm and Chromium, else its tests are skipped.
 PLAYGROUND := $(CURDIR)/.tools/playground

@@ -128,13 +128,6 @@ class LeanSlack:
         await asyncio.wait_for(answered, _ACK_PATIENCE_S)
         return time.perf_counter() - began
 
-    async def get(self, url: str) -> float:
-        assert self._client is not None
-        began = time.perf_counter()
-        async with self._client.get(url) as response:
-            assert response.status == 200
-            return time.perf_counter() - began
-
     async def _link(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
         await socket.prepare(request)

@@ -10,12 +10,10 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import aiohttp
-
 from benchmarks.lean_slack import Json
 from benchmarks.report import Row, ms, p50, p99, ratio, show, write_json
-from benchmarks.slack_site import Machine, Site, a_site, ingested
-from tests.installation import WebPerson
+from benchmarks.site import Machine, at_pace, ingested
+from benchmarks.slack_site import SlackSite, a_slack_site
 
 _EVENTS_PER_S = 50
 
@@ -23,19 +21,17 @@ Deliver = Callable[[Json, int], Awaitable[float]]
 """One event to the app, and which delivery of it this is; the seconds to its acknowledgement."""
 
 
-async def accepting(site: Site, *, seconds: float, way: str, is_heavy: bool, name: str) -> Row:
+async def accepting(site: SlackSite, *, seconds: float, way: str, is_heavy: bool, name: str) -> Row:
     """
     Events at an even pace. *is_heavy*: 2 of 5 are new questions, and 2 of 5 tell of those again; else 1
     in 50 is, told of twice, and the others are people's talk among themselves.
     """
     deliver: Deliver = site.by_http if way == "HTTP" else site.by_socket
-    floor = await _at_pace(
-        [partial(site.slack.get, f"{site.serve.url}/healthz")] * round(_EVENTS_PER_S * seconds / 3)
-    )
+    floor = await at_pace([site.healthz] * round(_EVENTS_PER_S * seconds / 3), _EVENTS_PER_S)
     events = _heavy(site, deliver) if is_heavy else _light(site, deliver)
     wanted = [next(events) for _ in range(round(_EVENTS_PER_S * seconds))]
     machine, used = Machine(site), site.serve.cpu_s
-    took = await _at_pace(wanted)
+    took = await at_pace(wanted, _EVENTS_PER_S)
     return {
         "process": name,
         "way": way,
@@ -53,7 +49,7 @@ async def accepting(site: Site, *, seconds: float, way: str, is_heavy: bool, nam
     }
 
 
-def _heavy(site: Site, deliver: Deliver) -> Iterator[Callable[[], Awaitable[float]]]:
+def _heavy(site: SlackSite, deliver: Deliver) -> Iterator[Callable[[], Awaitable[float]]]:
     while True:
         _, (mention, again) = site.mention()
         _, (direct,) = site.direct()
@@ -62,29 +58,14 @@ def _heavy(site: Site, deliver: Deliver) -> Iterator[Callable[[], Awaitable[floa
         yield partial(deliver, site.talk(), 0)
 
 
-def _light(site: Site, deliver: Deliver) -> Iterator[Callable[[], Awaitable[float]]]:
+def _light(site: SlackSite, deliver: Deliver) -> Iterator[Callable[[], Awaitable[float]]]:
     while True:
         _, told = site.mention()
         for payload in [*told, *(site.talk() for _ in range(_EVENTS_PER_S - 2))]:
             yield partial(deliver, payload, 0)
 
 
-async def _at_pace(sending: list[Callable[[], Awaitable[float]]]) -> list[float]:
-    """Whoever is late does not hold up the others."""
-    began, took = time.perf_counter(), []
-
-    async def one(number: int, send: Callable[[], Awaitable[float]]) -> None:
-        due = began + number / _EVENTS_PER_S
-        await asyncio.sleep(max(0.0, due - time.perf_counter()))
-        took.append(await send())
-
-    async with asyncio.TaskGroup() as group:
-        for number, send in enumerate(sending):
-            group.create_task(one(number, send))
-    return took
-
-
-async def first_events(site: Site) -> Row:
+async def first_events(site: SlackSite) -> Row:
     """What a process has not done before costs its first events, asking Slack whose token it has included."""
     took = []
     for _ in range(20):
@@ -94,7 +75,7 @@ async def first_events(site: Site) -> Row:
 
 
 async def answering(
-    site: Site, *, per_s: float, questions: int, latency_s: float, name: str
+    site: SlackSite, *, per_s: float, questions: int, latency_s: float, name: str
 ) -> Row:
     """Questions, half of them mentions and half direct messages, by HTTP, each in a thread of its own."""
     await site.forget_uses()
@@ -146,13 +127,13 @@ async def answering(
 
 async def memory(home: Path, *, questions: int, has_slack: bool) -> Row:
     """One process that serves and works, after its start and after as many answers."""
-    async with a_site(home, ["serve"], has_slack=has_slack) as site:
+    async with a_slack_site(home, ["serve"], has_slack=has_slack) as site:
         await asyncio.sleep(3)
         before = site.serve.resident_mb
         if has_slack:
             await _ask_all(site, questions)
         else:
-            await _ask_all_on_page(site, questions)
+            await site.ask_on_page(questions)
         await site.quiet()
         return {
             "process": "with Slack" if has_slack else "without",
@@ -161,21 +142,12 @@ async def memory(home: Path, *, questions: int, has_slack: bool) -> Row:
         }
 
 
-async def _ask_all(site: Site, questions: int) -> None:
+async def _ask_all(site: SlackSite, questions: int) -> None:
     for number in range(questions):
         _, told = site.mention() if number % 2 else site.direct()
         for payload in told:
             await site.by_http(payload)
         await asyncio.sleep(0.05)
-
-
-async def _ask_all_on_page(site: Site, questions: int) -> None:
-    names = sorted(set(site.users.values()))
-    async with aiohttp.ClientSession() as client:
-        for number in range(questions):
-            person = WebPerson(client, [site.serve.url], names[number % len(names)])
-            await person.ask(await person.direct(), site.question(), f"c{number}")
-            await asyncio.sleep(0.05)
 
 
 _ARRANGEMENTS = {"serve works": ["serve"], "serve, and work beside it": ["serve", "work"]}
@@ -186,13 +158,13 @@ async def _measure(given: argparse.Namespace, home: Path) -> dict[str, list[Row]
     seconds = given.seconds
     if "accept" in given.only:
         rows = results["acknowledged"] = []
-        async with a_site(home, ["serve", "-"]) as site:
+        async with a_slack_site(home, ["serve", "-"]) as site:
             results["first events of a process"] = [await first_events(site)]
             for way in ("HTTP", "Socket Mode"):
                 options = {"seconds": seconds, "way": way, "name": "serve, nobody works"}
                 rows.append(await accepting(site, is_heavy=True, **options))
         for name, commands in _ARRANGEMENTS.items():
-            async with a_site(home, commands) as site:
+            async with a_slack_site(home, commands) as site:
                 await _ask_all(site, 20)
                 await site.quiet()
                 for way in ("HTTP", "Socket Mode"):
@@ -202,7 +174,7 @@ async def _measure(given: argparse.Namespace, home: Path) -> dict[str, list[Row]
     if "answer" in given.only:
         rows = results["answered"] = []
         for name, commands in _ARRANGEMENTS.items():
-            async with a_site(home, commands) as site:
+            async with a_slack_site(home, commands) as site:
                 await _ask_all(site, 40)
                 await site.quiet()
                 for latency_s in (0.0, given.latency_ms / 1000):

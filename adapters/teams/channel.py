@@ -25,6 +25,7 @@ from adapters.teams.whispers import Beside, Whispers
 from bot.channel import ChannelLimits
 from bot.errors import ChannelUnavailable, StateUnavailable
 from bot.messages import ConversationKind, ConversationRef, MessageRef, Reply, ReplyKind, UserRef
+from bot.texts import STOPPED
 
 log = structlog.get_logger()
 
@@ -43,6 +44,9 @@ _MEANWHILE_S = 5.0
 _STREAM, _PRIVATE, _GONE, _UNTOLD = "stream:", "private:", "gone:", "untold:"
 
 _NO_MESSAGE = (_GONE, _UNTOLD)
+
+_LONGEST_PAUSE_S = 120.0
+"""Whatever Teams asks for: until then nobody else in the conversation is answered."""
 
 _NO_PLACE = frozenset({"BotNotInConversationRoster", "MessageWritesBlocked", "BotDisabledByAdmin"})
 
@@ -210,7 +214,9 @@ class TeamsChannel:
             await self._show_meanwhile(known, id, shown, is_stream=is_stream, is_status=is_status)
             return
         if is_stream:
-            await self._finish(known, id, shown, is_answer=reply.kind is ReplyKind.ANSWER)
+            # What Stop itself leaves is half an answer, too.
+            is_answer = reply.kind is ReplyKind.ANSWER and reply.notice not in STOPPED.values()
+            await self._finish(known, id, shown, is_answer=is_answer)
         else:
             await self._posts.show(known.address, id, shown)
         if known.event_id is not None:
@@ -348,4 +354,9 @@ class TeamsChannel:
         except StateUnavailable as error:
             raise ChannelUnavailable(str(error)) from error
         except TEAMS_FAILURES as error:
-            raise ChannelUnavailable(what_failed(error), after_s=wait_s(error)) from error
+            raise ChannelUnavailable(what_failed(error), after_s=_pause_s(error)) from error
+
+
+def _pause_s(error: BaseException) -> float | None:
+    asked = wait_s(error)
+    return None if asked is None else min(asked, _LONGEST_PAUSE_S)

@@ -33,6 +33,7 @@ _SECRET_TTL_S = 30 * 86_400
 _OUTAGE_PAUSE_S = 300.0
 _STATE_PAUSE_S = 30.0
 _MAX_TOKEN = 4_096
+_MOST_AT_ONCE = 1_000
 
 
 class Subscriptions:
@@ -187,14 +188,16 @@ class NotificationRoutes:
             return web.Response(text=token[:_MAX_TOKEN], headers=headers)
         try:
             body = await request.json()
-        except ValueError:
+        except (ValueError, RecursionError, LookupError):
             return web.Response(status=400)
-        listed = sequence(mapping(body).get("value"))
+        listed = sequence(mapping(body).get("value"))[:_MOST_AT_ONCE]
         told = [one for one in listed if isinstance(one, Mapping)]
         try:
             genuine = await self._subscriptions.are_genuine(told)
             for one in genuine:
                 await self._take(one)
+        except UnicodeError:
+            return web.Response(status=400)
         except StateUnavailable:
             # Graph tells us again.
             return web.Response(status=503)

@@ -73,7 +73,7 @@ class Posts:
         self._shown(to, id)
 
     async def show(self, to: TeamsAddress, id: str, shown: Rendered) -> None:
-        """Change the message, as soon as it may be changed; one that is gone stays away."""
+        """Change the message, as soon as it may be changed; one that is gone, or not ours any more, stays."""
         pace = self._pace(to, id)
         now = self._clock()
         wait = max(pace.not_before - now, self._interval_s - (now - pace.shown_at), 0.0)
@@ -82,7 +82,7 @@ class Posts:
         try:
             await _first_taken(shown, lambda activity: self._outbox.update(to, id, activity))
         except TeamsFailure as error:
-            if error.status != 404:
+            if not _is_gone(error):
                 raise
             log.info("teams.message_gone", error=what_failed(error))
         self._shown(to, id)
@@ -99,6 +99,11 @@ class Posts:
         if len(self._paces) > _MAX_KNOWN:
             self._paces.popitem(last=False)
         return pace
+
+
+def _is_gone(error: TeamsFailure) -> bool:
+    """The message, or our right to change it: the bot was removed, or is not wanted any more."""
+    return error.status == 404 or (error.status == 403 and error.code != "ContentStreamNotAllowed")
 
 
 async def _first_taken(shown: Rendered, send: Callable[[Json], Awaitable[T]]) -> T:

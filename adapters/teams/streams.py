@@ -31,6 +31,7 @@ REFUSED = frozenset({400, 413})
 """Teams does not take the message as it is; perhaps it takes less of it."""
 
 _STATUS = "informative"
+_LONGEST_PAUSE_S = 5.0
 _NOT_ALLOWED = "ContentStreamNotAllowed"
 _WITHOUT_S = 3_600.0
 _MAX_OPEN = 1_000
@@ -199,8 +200,8 @@ class Streams:
             Exception: One of `TEAMS_FAILURES` when Teams is away.
         """
         stream = self._open.pop((to.conversation, id), None)
-        if (to.conversation, id) in self._over:
-            return Shown.NOT_HERE
+        if (is_stopped := self._over.get((to.conversation, id))) is not None:
+            return Shown.STOPPED if is_stopped else Shown.NOT_HERE
         if stream is not None:
             async with stream.writing:
                 await self._pause(stream)
@@ -249,7 +250,7 @@ class Streams:
     async def _pause(self, stream: _Stream) -> None:
         wait_s = self._interval_s - (self._clock() - stream.shown_at)
         if wait_s > 0:
-            await asyncio.sleep(wait_s)
+            await asyncio.sleep(min(wait_s, _LONGEST_PAUSE_S))
 
     def _refused(self, to: TeamsAddress, id: str, stream: _Stream, error: TeamsFailure) -> Shown:
         log.info("teams.stream_refused", error=what_failed(error))

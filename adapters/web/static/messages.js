@@ -273,6 +273,12 @@ export class MessageList {
 
   commentBox(message) {
     const input = el("textarea", { rows: 2, maxLength: 2000, placeholder: t("what_wrong"), "aria-label": t("what_wrong") });
+    // The box is drawn anew with the message, whatever is being written in it.
+    const open = this.open.get(message.id) ?? {};
+    input.value = open.draft ?? "";
+    input.addEventListener("input", () => {
+      open.draft = input.value;
+    });
     const send = (event) => {
       event.preventDefault();
       this.update(message, { isCommenting: false, isThanked: true }, this.actions.rate(message, "unhelpful", input.value));
