@@ -224,8 +224,9 @@ class TeamsChannel:
             await self._origins.scrub(known.event_id)
 
     async def _finish(self, known: Known, id: str, shown: Rendered, *, is_answer: bool) -> None:
+        is_known = self._streams.is_stopped(known.address, id)
         ended = await self._streams.finish(known.address, id, shown)
-        if ended is Shown.STOPPED:
+        if ended is Shown.STOPPED and not is_known:
             self._tell_stopped(known.event_id)
         if ended is Shown.YES or (ended is Shown.STOPPED and is_answer):
             return
