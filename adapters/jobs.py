@@ -46,15 +46,7 @@ class SyncHandler:
             log.error("sync.failed", reason=str(error))
             return
         for report in reports:
-            log.info(
-                "sync.done",
-                source=report.source,
-                added=len(report.added),
-                updated=len(report.updated),
-                acl_changed=len(report.acl_changed),
-                deleted=len(report.deleted),
-                failed=len(report.failed),
-            )
+            log.info("sync.done", source=report.source, **report.counts)
 
     async def give_up(self, job: Job) -> None:
         log.error("sync.given_up")

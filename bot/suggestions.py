@@ -42,11 +42,19 @@ def follow_ups(
         found: Best first; only what the reader may read.
         cited: Ids of the documents that the answer cites.
     """
-    documents = {chunk.document.id: chunk.document for chunk in found}.values()
-    others = [document for document in documents if document.id not in cited]
-    ranked = sorted(others, key=lambda document: document.language is not language)
+    others = (chunk for chunk in found if chunk.document.id not in cited)
+    return tuple(s.question for s in _about_each(others, language, limit=limit))
+
+
+def _about_each(chunks: Iterable[Chunk], language: Language, *, limit: int) -> list[Suggestion]:
+    """One question for each of their documents, those in *language* first."""
+    documents = {chunk.document.id: chunk.document for chunk in chunks}.values()
+    ranked = sorted(documents, key=lambda document: document.language is not language)
     titles = [d.title for d in ranked if d.title and len(d.title) <= _MAX_TITLE]
-    return tuple(_ABOUT[language].format(title=t) for t in list(dict.fromkeys(titles))[:limit])
+    return [
+        Suggestion(title, _ABOUT[language].format(title=title))
+        for title in list(dict.fromkeys(titles))[:limit]
+    ]
 
 
 class Suggestions:
@@ -96,11 +104,4 @@ class Suggestions:
         scope = (await self._audience.scope_of_person(user)).scope
         question = Question(work, language_of(work), (work,))
         passages = await self._pipeline.search(question, scope, top_k=_SEARCHED)
-        documents = {p.chunk.document.id: p.chunk.document for p in passages}.values()
-        # In their own language first.
-        ranked = sorted(documents, key=lambda document: document.language is not language)
-        titles = [d.title for d in ranked if d.title and len(d.title) <= _MAX_TITLE]
-        return [
-            Suggestion(title, _ABOUT[language].format(title=title))
-            for title in list(dict.fromkeys(titles))[:limit]
-        ]
+        return _about_each((p.chunk for p in passages), language, limit=limit)

@@ -51,6 +51,29 @@ class Participation:
             and not is_small_talk(text)
         )
 
+    def interrupted(self, user: str, *, mentions_somebody: bool) -> Self | None:
+        """After words of *user* that were not for the bot; None if they change nothing."""
+        # The same person's "thanks" does not end the talk; somebody else's words do.
+        others = user not in self.askers or mentions_somebody
+        if self.is_quiet or self.is_interrupted or not others:
+            return None
+        return replace(self, is_interrupted=True)
+
+    def left(self, user: str, event_id: str, *, is_addressed: bool) -> Self | None:
+        """
+        Saying no more until mentioned; None if there is nothing to say to that.
+
+        Args:
+            is_addressed: The bot was mentioned. Else the words are for it only from somebody who has
+                asked it here.
+        """
+        if not is_addressed and user not in self.askers:
+            return None
+        # One message may come as two events.
+        if self.is_quiet and self.last_event == event_id:
+            return None
+        return replace(self, is_quiet=True, last_event=event_id)
+
 
 _STOP = re.compile(
     r"(thanks|thank you|thx)?[,.!\s]*(please )?(stop|be quiet|quiet|that'?s all|leave)( now| here| please)?[.!\s]*"

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
@@ -103,38 +102,26 @@ class SlackAsking:
             known = await self._threads.find(key)
         if known is None:
             return False
+        mentions = bool(mentions_in(said.text))
         if known.last_event == message_event(said.channel, said.ts):
             is_meant = True
         else:
-            mentions = bool(mentions_in(said.text))
             is_meant = known.takes_up(said.sender.user, said.text, mentions_somebody=mentions)
         if is_meant:
             await self.ask(said, bot_user=bot_user)
-        elif not known.is_quiet:
-            # The same person's "thanks" does not end the talk; somebody else's words do.
-            others = said.sender.user not in known.askers or bool(mentions_in(said.text))
-            if others and not known.is_interrupted:
-                await self._threads.keep(key, replace(known, is_interrupted=True))
+        elif (now := known.interrupted(said.sender.user, mentions_somebody=mentions)) is not None:
+            await self._threads.keep(key, now)
         return is_meant
 
     async def leave(self, said: SlackMessage, *, is_addressed: bool) -> bool:
-        """
-        Say no more in that thread until mentioned; False if there is nothing to say to that.
-
-        Args:
-            is_addressed: The bot was mentioned. Else the words are for it only from somebody who has
-                asked it here.
-        """
+        """Say no more in that thread; False if there is nothing to say to that, see `Participation.left`."""
         key, event_id = self.conversation_of(said).key, message_event(said.channel, said.ts)
         async with asyncio.timeout(ACCEPT_TIMEOUT_S):
             known = await self._threads.find(key) or Participation()
-            if not is_addressed and said.sender.user not in known.askers:
-                return False
-            # The mention and the message are two events.
-            if known.is_quiet and known.last_event == event_id:
-                return False
-            await self._threads.keep(key, replace(known, is_quiet=True, last_event=event_id))
-        return True
+            left = known.left(said.sender.user, event_id, is_addressed=is_addressed)
+            if left is not None:
+                await self._threads.keep(key, left)
+        return left is not None
 
     async def whisper(
         self,

@@ -155,12 +155,4 @@ class ShrinkHandler:
 
 
 def _tell(channel: SlackChannelId, report: SyncReport) -> None:
-    log.info(
-        "slack.index_synced",
-        channel=str(channel),
-        added=len(report.added),
-        updated=len(report.updated),
-        acl_changed=len(report.acl_changed),
-        deleted=len(report.deleted),
-        failed=len(report.failed),
-    )
+    log.info("slack.index_synced", channel=str(channel), **report.counts)

@@ -119,29 +119,21 @@ class TeamsAsking:
             is_meant = known.takes_up(user, said.text, mentions_somebody=said.mentions_others)
         if is_meant:
             await self.ask(said)
-        elif not known.is_quiet:
-            others = user not in known.askers or said.mentions_others
-            if others and not known.is_interrupted:
-                async with asyncio.timeout(_TIMEOUT_S):
-                    await self._threads.keep(key, replace(known, is_interrupted=True))
+        elif (now := known.interrupted(user, mentions_somebody=said.mentions_others)) is not None:
+            async with asyncio.timeout(_TIMEOUT_S):
+                await self._threads.keep(key, now)
         return is_meant
 
     async def leave(self, said: TeamsMessage) -> bool:
-        """
-        Say no more in that thread until mentioned; False if there is nothing to say to that.
-
-        Unless the bot is addressed, the words are for it only from somebody who has asked it here.
-        """
+        """Say no more in that thread; False if there is nothing to say to that, see `Participation.left`."""
         key = self.conversation_of(said).key
         event_id = message_event(said.conversation, said.activity_id)
         async with asyncio.timeout(_TIMEOUT_S):
             known = await self._threads.find(key) or Participation()
-            if not said.is_addressed and said.sender.id not in known.askers:
-                return False
-            if known.is_quiet and known.last_event == event_id:
-                return False
-            await self._threads.keep(key, replace(known, is_quiet=True, last_event=event_id))
-        return True
+            left = known.left(said.sender.id, event_id, is_addressed=said.is_addressed)
+            if left is not None:
+                await self._threads.keep(key, left)
+        return left is not None
 
     async def whisper(
         self, place: Place, sender: Sender, text: str, *, event_id: str, language: Language | None

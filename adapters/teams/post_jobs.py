@@ -1,6 +1,7 @@
 """Following the posts of Teams channels, as jobs of the inbox: each may be broken off anywhere and done again."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import structlog
 
@@ -8,10 +9,10 @@ from adapters.teams.channel_posts import ChannelPosts
 from adapters.teams.channel_threads import IndexedChannel
 from adapters.teams.failures import what_failed
 from adapters.teams.graph import GraphFailure
-from bot.errors import StateUnavailable, TryLater, WrittenByAnotherVersion
+from adapters.teams.reviews import ReviewHandler, name_in
+from bot.errors import StateUnavailable, TryLater
 from bot.inbox import Inbox
 from bot.schedules import Schedule
-from bot.versioned_json import VersionedJson
 from bot.worker import Handler, Job
 from retrieval.errors import IngestError, StoreUnavailable
 
@@ -23,45 +24,14 @@ SYNC = "teams-posts.sync"
 
 _PAUSE_S = 60.0
 
-_json = VersionedJson(1)
-
 
 def post_handlers(
     posts: ChannelPosts, channels: Sequence[IndexedChannel], inbox: Inbox
 ) -> dict[str, Handler]:
     """By kind of job; `REVIEW` is to be put on a schedule."""
-    return {
-        REVIEW: _ReviewHandler(posts, channels, inbox),
-        SYNC: _SyncHandler(posts, channels),
-    }
-
-
-class _ReviewHandler:
-    """Removes what is not wanted any more, and orders one job for each channel, in a line of its own."""
-
-    def __init__(
-        self, posts: ChannelPosts, channels: Sequence[IndexedChannel], inbox: Inbox
-    ) -> None:
-        self._posts = posts
-        self._channels = channels
-        self._inbox = inbox
-
-    async def handle(self, job: Job) -> None:
-        try:
-            await self._posts.remove_others(self._channels)
-        except (StoreUnavailable, StateUnavailable) as error:
-            raise TryLater(_PAUSE_S) from error
-        for channel in self._channels:
-            line = f"{SYNC}:{channel.source}"
-            id = f"{line}@{job.entry.id}"
-            body = _json.encode({"channel": channel.source})
-            put = await self._inbox.put(id, line, SYNC, body, is_awaited=False)
-            if put.is_new and put.ahead > 1:
-                # One runs and one waits: the one that waits will see what this one would.
-                await self._inbox.stop(id, line)
-
-    async def give_up(self, job: Job) -> None:
-        log.error("teams.posts_given_up", what="review")
+    names = [channel.source for channel in channels]
+    review = ReviewHandler(inbox, SYNC, names, partial(posts.remove_others, channels))
+    return {REVIEW: review, SYNC: _SyncHandler(posts, channels)}
 
 
 class _SyncHandler:
@@ -70,7 +40,7 @@ class _SyncHandler:
         self._channels = {channel.source: channel for channel in channels}
 
     async def handle(self, job: Job) -> None:
-        channel = self._channels.get(_channel_in(job))
+        channel = self._channels.get(name_in(job))
         if channel is None:
             # It is not wanted any more; the next review removes what there is of it.
             return
@@ -87,10 +57,3 @@ class _SyncHandler:
 
     async def give_up(self, job: Job) -> None:
         log.error("teams.posts_given_up", what="sync")
-
-
-def _channel_in(job: Job) -> str:
-    try:
-        return str(_json.decode(job.entry.body)["channel"])
-    except (ValueError, KeyError) as error:
-        raise WrittenByAnotherVersion from error

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
@@ -13,10 +14,10 @@ from adapters.teams.drive_permissions import is_refusal
 from adapters.teams.graph import Graph, GraphFailure
 from adapters.teams.libraries import PREFIX, Library, SharePointName, libraries_of
 from adapters.teams.library_documents import StoreRights, drive_of
+from adapters.teams.reviews import ReviewHandler, name_in
 from adapters.teams.sharepoint_permissions import SharePointRules
-from bot.errors import StateUnavailable, TryLater, WrittenByAnotherVersion
+from bot.errors import StateUnavailable, TryLater
 from bot.inbox import Inbox
-from bot.versioned_json import VersionedJson
 from bot.worker import Handler, Job
 from retrieval.access import Level
 from retrieval.errors import IngestError, StoreUnavailable
@@ -35,8 +36,6 @@ TRUSTED_S = 86_400.0
 
 PATIENCE_S = 120.0
 _PAUSE_S = 60.0
-
-_json = VersionedJson(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,38 +215,9 @@ def sharepoint_handlers(
     sync: SharePointSync, sources: Sequence[SharePointSource], inbox: Inbox
 ) -> dict[str, Handler]:
     """By kind of job; `REVIEW` is to be put on a schedule."""
-    return {REVIEW: _ReviewHandler(sync, sources, inbox), SYNC: _SyncHandler(sync, sources)}
-
-
-class _ReviewHandler:
-    """
-    Orders one job for each source, in a line of its own: a large one keeps no other. What belongs to no
-    source any more goes first.
-    """
-
-    def __init__(
-        self, sync: SharePointSync, sources: Sequence[SharePointSource], inbox: Inbox
-    ) -> None:
-        self._sync = sync
-        self._sources = sources
-        self._inbox = inbox
-
-    async def handle(self, job: Job) -> None:
-        try:
-            await self._sync.remove_others(self._sources)
-        except (StoreUnavailable, StateUnavailable) as error:
-            raise TryLater(_PAUSE_S) from error
-        for source in self._sources:
-            line = f"{SYNC}:{source.name}"
-            id = f"{line}@{job.entry.id}"
-            body = _json.encode({"name": source.name})
-            put = await self._inbox.put(id, line, SYNC, body, is_awaited=False)
-            if put.is_new and put.ahead > 1:
-                # One runs and one waits: the one that waits will see what this one would.
-                await self._inbox.stop(id, line)
-
-    async def give_up(self, job: Job) -> None:
-        log.error("sharepoint.given_up", what="review")
+    names = [source.name for source in sources]
+    review = ReviewHandler(inbox, SYNC, names, partial(sync.remove_others, sources))
+    return {REVIEW: review, SYNC: _SyncHandler(sync, sources)}
 
 
 class _SyncHandler:
@@ -256,7 +226,7 @@ class _SyncHandler:
         self._sources = {source.name: source for source in sources}
 
     async def handle(self, job: Job) -> None:
-        source = self._sources.get(_name_in(job))
+        source = self._sources.get(name_in(job))
         if source is None:
             return
         try:
@@ -270,15 +240,7 @@ class _SyncHandler:
             log.error("sharepoint.failed", reason=str(error))
             return
         for report in reports:
-            log.info(
-                "sharepoint.done",
-                source=report.source,
-                added=len(report.added),
-                updated=len(report.updated),
-                acl_changed=len(report.acl_changed),
-                deleted=len(report.deleted),
-                failed=len(report.failed),
-            )
+            log.info("sharepoint.done", source=report.source, **report.counts)
 
     async def give_up(self, job: Job) -> None:
         log.error("sharepoint.given_up", what="sync")
@@ -290,10 +252,3 @@ def _name_of(source: SharePointSource) -> SharePointName | None:
         return SharePointName.of(source.name)
     except IngestError:
         return None
-
-
-def _name_in(job: Job) -> str:
-    try:
-        return str(_json.decode(job.entry.body)["name"])
-    except (ValueError, KeyError) as error:
-        raise WrittenByAnotherVersion from error

@@ -49,5 +49,11 @@ class SyncReport:
     near_duplicates: tuple[NearDuplicate, ...] = ()
     chunks: int = 0
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many documents it did what to; for logs."""
+        names = ("added", "updated", "acl_changed", "deleted", "failed")
+        return {name: len(getattr(self, name)) for name in names}
+
 
 OnProgress = Callable[[SyncProgress], None]
